@@ -1,0 +1,3 @@
+"""Manage VZaps (WhatsApp) instances from Django."""
+
+__version__ = "0.1.0"

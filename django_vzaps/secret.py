@@ -1,0 +1,94 @@
+"""Values that must not be printed, and answers with such values taken out.
+
+Imports nothing of Django, so that :mod:`django_vzaps.client` can be used without it.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping
+from typing import Any, Final
+
+MASK: Final = "********"
+
+# Names as they are compared: lower case, without underscores and dashes.
+SECRET_KEYS: Final = frozenset(
+    {
+        "token",
+        "instancetoken",
+        "clienttoken",
+        "clientsecret",
+        "accesstoken",
+        "xclienttoken",
+        "xinstancetoken",
+        "authorization",
+        "qrcode",
+        "qr",
+        "linkingcode",
+        "paircode",
+        "pairingcode",
+    }
+)
+
+
+class Secret:
+    """A string that hides itself: ``str``, ``repr`` and ``format`` show a mask.
+
+    ``reveal()`` returns the text. Two secrets are compared in constant time. A secret refuses to be pickled, so it
+    cannot end up in a message queue or a cache by accident.
+    """
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The text itself. Call it where the text is used, and keep the result nowhere."""
+        return self._value
+
+    @property
+    def hint(self) -> str:
+        """The last four characters, for a person to recognise a long secret by; a mask for a short one."""
+        text = self.reveal()
+        return f"…{text[-4:]}" if len(text) >= 12 else MASK
+
+    def __str__(self) -> str:
+        return MASK
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({MASK})"
+
+    def __bool__(self) -> bool:
+        return bool(self.reveal())
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Secret):
+            return NotImplemented
+        return hmac.compare_digest(self.reveal().encode(), other.reveal().encode())
+
+    # Hashing would let a secret be a dictionary key, compared by hash and not in constant time.
+    __hash__ = None  # type: ignore[assignment]
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        raise TypeError("A Secret cannot be pickled: pass the primary key of what holds it instead.")
+
+
+def redacted(value: Any) -> Any:
+    """A copy of decoded JSON in which every value under a secret's name is masked, at any depth.
+
+    Names are compared without case, underscores and dashes (VZaps spells them in several ways: API.md section 17).
+    Empty values stay as they are: they say that nothing was there.
+    """
+    if isinstance(value, Mapping):
+        return {
+            key: MASK if _is_secret(key) and item not in (None, "", [], {}) else redacted(item)
+            for key, item in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [redacted(item) for item in value]
+    return value
+
+
+def _is_secret(key: object) -> bool:
+    return str(key).lower().replace("_", "").replace("-", "") in SECRET_KEYS
