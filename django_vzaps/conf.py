@@ -1,0 +1,106 @@
+"""The ``VZAPS`` setting, typed. Read on access, so ``override_settings`` and reloads just work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Final
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+SETTING: Final = "VZAPS"
+TASK_RUNNERS: Final = ("celery", "inline")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """The keys of ``VZAPS`` in lower case, with their types and defaults. Times are in seconds, unless named days."""
+
+    client_token: str = field(default="", repr=False)
+    """Credentials of the account kept in settings (VZaps web app, area "Security"); empty where there is none."""
+    client_secret: str = field(default="", repr=False)
+    account_name: str = "default"
+    """Name of the account whose credentials are the two above."""
+    base_url: str = "https://api.vzaps.com"
+    timeout: tuple[float, float] = (5.0, 30.0)
+    """(connect, read) of every call to VZaps."""
+    encryption_keys: tuple[str, ...] = field(default=(), repr=False)
+    """Fernet keys: the first encrypts, every one decrypts."""
+    webhook_base_url: str = ""
+    """Where VZaps reaches this site, e.g. ``https://example.com``; the path is added by ``reverse``."""
+    webhook_max_bytes: int = 10 * 1024 * 1024
+    webhook_events: tuple[str, ...] = ("Message", "ReadReceipt", "Connected", "Disconnected")
+    """Event types a new instance subscribes to."""
+    read_only: bool = False
+    """Refuse every change before it is made; for copies of production."""
+    tasks: str = "celery"
+    """``celery``, or ``inline`` (tests and development): events are handled in the process that received them."""
+    stale_after: int = 15 * 60
+    """A "connected" older than this is shown as stale."""
+    operation_deadline: int = 5 * 60
+    """An operation still running after this is marked unknown: its process died."""
+    sync_lease: int = 10 * 60
+    """A sync that gave no sign of life for this long no longer keeps others out."""
+    handler_attempts: int = 5
+    """How often one handler is tried for one event."""
+    event_retention_days: int = 90
+    """Handled events older than this are deleted by the sweep; 0 keeps them for ever."""
+
+
+KEYS: Final[Mapping[str, str]] = {item.name.upper(): item.name for item in fields(Settings)}
+
+
+def current() -> Settings:
+    """The settings as they are now.
+
+    Raises ``ImproperlyConfigured`` naming the key when ``VZAPS`` is not a dict or a value has the wrong type. Unknown
+    keys are ignored here and reported by a system check.
+    """
+    given = getattr(settings, SETTING, {})
+    if not isinstance(given, Mapping):
+        raise ImproperlyConfigured(f"{SETTING} must be a dict, not {type(given).__name__}.")
+    return Settings(**{name: _checked(key, given[key]) for key, name in KEYS.items() if key in given})
+
+
+def _checked(key: str, value: Any) -> Any:
+    match key:
+        case "TIMEOUT":
+            if isinstance(value, int | float) and not isinstance(value, bool):
+                value = (value, value)
+            if (
+                isinstance(value, list | tuple)
+                and len(value) == 2
+                and all(isinstance(part, int | float) and part > 0 for part in value)
+            ):
+                return (float(value[0]), float(value[1]))
+            raise _wrong(key, "a pair of seconds (connect, read), each above 0")
+        case "ENCRYPTION_KEYS" | "WEBHOOK_EVENTS":
+            if isinstance(value, list | tuple) and all(isinstance(part, str) for part in value):
+                return tuple(value)
+            raise _wrong(key, "a list of strings")
+        case "READ_ONLY":
+            if isinstance(value, bool):
+                return value
+            raise _wrong(key, "True or False")
+        case "TASKS":
+            if value in TASK_RUNNERS:
+                return value
+            raise _wrong(key, " or ".join(repr(runner) for runner in TASK_RUNNERS))
+        case "EVENT_RETENTION_DAYS":
+            if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+                return value
+            raise _wrong(key, "a whole number of days, or 0 to keep events for ever")
+        case "WEBHOOK_MAX_BYTES" | "STALE_AFTER" | "OPERATION_DEADLINE" | "SYNC_LEASE" | "HANDLER_ATTEMPTS":
+            if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+                return value
+            raise _wrong(key, "a whole number above 0")
+        case _:
+            if isinstance(value, str):
+                return value.rstrip("/") if key.endswith("_URL") else value
+            raise _wrong(key, "a string")
+
+
+def _wrong(key: str, expected: str) -> ImproperlyConfigured:
+    # The value is left out: it may be a credential.
+    return ImproperlyConfigured(f'{SETTING}["{key}"] must be {expected}.')

@@ -1,0 +1,29 @@
+"""The nouns: what this project knows of its VZaps accounts and instances, and what it did and received."""
+
+from __future__ import annotations
+
+from django_vzaps.models.account import Account
+from django_vzaps.models.event import Event, EventSource, EventState, HandlerRun, HandlerRunState
+from django_vzaps.models.instance import ConnectionSource, ConnectionState, Instance
+from django_vzaps.models.operation import BILLING_KINDS, Operation, OperationKind, OperationOutcome
+from django_vzaps.models.subscription import Subscription, SubscriptionState
+from django_vzaps.models.webhook import Webhook
+
+__all__ = [
+    "BILLING_KINDS",
+    "Account",
+    "ConnectionSource",
+    "ConnectionState",
+    "Event",
+    "EventSource",
+    "EventState",
+    "HandlerRun",
+    "HandlerRunState",
+    "Instance",
+    "Operation",
+    "OperationKind",
+    "OperationOutcome",
+    "Subscription",
+    "SubscriptionState",
+    "Webhook",
+]

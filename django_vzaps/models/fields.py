@@ -1,0 +1,121 @@
+"""Columns that the three databases treat alike."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+from django.core.exceptions import FieldError
+from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models.expressions import Expression
+from django.db.models.query_utils import DeferredAttribute
+
+from django_vzaps.crypto import EncryptedSecret, encrypt
+from django_vzaps.secret import Secret
+
+if TYPE_CHECKING:
+    _EncryptedBase = models.TextField[Secret | str | None, Secret | None]
+    _JSONBase = models.TextField[Any, Any]
+    _CharBase = models.CharField[str | None, str | None]
+    _ExactBase = models.CharField[str, str]
+else:
+    _EncryptedBase = _JSONBase = models.TextField
+    _CharBase = _ExactBase = models.CharField
+
+_DUMPED: Final = "encrypted:"
+
+
+def storable(text: object, max_length: int | None = None) -> str:
+    """``text`` as every database takes it: NUL and lone surrogates replaced, cut to ``max_length`` characters."""
+    if text is None:
+        return ""
+    clean = str(text).replace("\x00", "\ufffd").encode("utf-8", "replace").decode("utf-8")
+    return clean if max_length is None else clean[:max_length]
+
+
+class _SecretAttribute(DeferredAttribute):
+    """Wraps a text as soon as it is assigned, so that it is masked before it is saved as well."""
+
+    def __set__(self, instance: models.Model, value: Any) -> None:
+        instance.__dict__[self.field.attname] = self.field.to_python(value)
+
+
+class EncryptedTextField(_EncryptedBase):
+    """A text that is encrypted in the database and a :class:`~django_vzaps.secret.Secret` in Python.
+
+    It is decrypted when it is revealed. It cannot be filtered on: the same text is encrypted differently each time.
+    Fixtures carry it encrypted.
+    """
+
+    descriptor_class = _SecretAttribute
+
+    def from_db_value(
+        self, value: str | None, expression: Expression, connection: BaseDatabaseWrapper
+    ) -> Secret | None:
+        return EncryptedSecret(value) if value else None
+
+    def to_python(self, value: Any) -> Any:
+        if isinstance(value, str):
+            if value.startswith(_DUMPED):
+                return EncryptedSecret(value.removeprefix(_DUMPED))
+            return Secret(value) if value else None
+        return value
+
+    def get_prep_value(self, value: Any) -> Any:
+        value = self.to_python(value)
+        if isinstance(value, EncryptedSecret):
+            return value.ciphertext
+        return encrypt(value.reveal()) if isinstance(value, Secret) else value
+
+    def value_to_string(self, obj: models.Model) -> str:
+        stored = self.get_prep_value(self.value_from_object(obj))
+        return f"{_DUMPED}{stored}" if stored else ""
+
+    def get_lookup(self, lookup_name: str) -> Any:
+        if lookup_name != "isnull":
+            raise FieldError(f"{self.name} is encrypted and can only be filtered with isnull, not with {lookup_name}.")
+        return super().get_lookup(lookup_name)
+
+
+class JSONTextField(_JSONBase):
+    """JSON kept as text.
+
+    The JSON columns of PostgreSQL, MariaDB and SQLite each refuse other values (NUL, lone surrogates, huge numbers,
+    depth); an answer from outside must not fail to be stored for that. It cannot be queried inside.
+    """
+
+    def from_db_value(self, value: str | None, expression: Expression, connection: BaseDatabaseWrapper) -> Any:
+        return None if value is None else json.loads(value)
+
+    def to_python(self, value: Any) -> Any:
+        if isinstance(value, str):
+            try:
+                return json.loads(value)
+            except ValueError:
+                return value
+        return value
+
+    def get_prep_value(self, value: Any) -> Any:
+        return None if value is None or hasattr(value, "resolve_expression") else json.dumps(value, default=str)
+
+    def value_to_string(self, obj: models.Model) -> str:
+        return json.dumps(self.value_from_object(obj), default=str)
+
+
+class _ExactCollation:
+    """MariaDB compares texts without case and trailing spaces; identifiers differ by both."""
+
+    def db_parameters(self, connection: BaseDatabaseWrapper) -> Any:
+        parameters = super().db_parameters(connection)  # type: ignore[misc]
+        if connection.vendor == "mysql":
+            parameters["collation"] = "utf8mb4_bin"
+        return parameters
+
+
+class ExactCharField(_ExactCollation, _ExactBase):
+    """An identifier of another system: compared to the letter on every database."""
+
+
+class NullableExactCharField(_ExactCollation, _CharBase):
+    """As :class:`ExactCharField`, where null means that there is none."""

@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from django_vzaps import conf
+from django_vzaps.models.account import Account
+from django_vzaps.models.fields import EncryptedTextField, ExactCharField, JSONTextField
+
+if TYPE_CHECKING:
+    from django_vzaps.models.subscription import Subscription
+    from django_vzaps.models.webhook import Webhook
+
+
+class ConnectionSource(models.TextChoices):
+    """Where a connection fact comes from. Not a column's choices: those would end up in migrations."""
+
+    API = "api", _("API")
+    WEBHOOK = "webhook", _("webhook")
+    REALTIME = "realtime", _("realtime")
+
+
+class ConnectionState(models.TextChoices):
+    """What can be said about an instance's connection now; derived, not stored."""
+
+    CONNECTED = "connected", _("connected")
+    DISCONNECTED = "disconnected", _("disconnected")
+    STALE = "stale", _("stale")
+    NEVER_PAIRED = "never_paired", _("never paired")
+    UNKNOWN = "unknown", _("unknown")
+
+
+class InstanceQuerySet(models.QuerySet["Instance"]):
+    def present(self) -> InstanceQuerySet:
+        """Those that still exist on VZaps, as far as we know."""
+        return self.filter(removed_at__isnull=True)
+
+
+InstanceManager = models.Manager.from_queryset(InstanceQuerySet)
+
+
+class Instance(models.Model):
+    """The mirror of one instance (one WhatsApp number) on VZaps.
+
+    Changes are made by :mod:`django_vzaps.services`; saving a row changes nothing on VZaps.
+    """
+
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="instances", verbose_name=_("account"))
+    vzaps_id = ExactCharField(_("VZaps id"), max_length=64, unique=True)
+    name = models.CharField(_("name"), max_length=255, db_index=True)
+    token = EncryptedTextField(_("instance token"), null=True, blank=True, editable=False)
+    url = models.CharField(_("dashboard URL"), max_length=500, blank=True)
+    reject_calls = models.BooleanField(_("reject calls"), null=True)
+    auto_read_messages = models.BooleanField(_("mark messages as read"), null=True)
+    labels = JSONTextField(_("labels"), default=dict, blank=True)
+    status = models.CharField(_("status"), max_length=255, blank=True)
+
+    connected = models.BooleanField(_("connected"), null=True)
+    connected_at = models.DateTimeField(_("connected at"), null=True, blank=True)
+    phone = models.CharField(_("phone"), max_length=64, blank=True, db_index=True)
+    whatsapp_jid = models.CharField(_("WhatsApp JID"), max_length=255, blank=True, db_index=True)
+    push_name = models.CharField(_("push name"), max_length=255, blank=True)
+    profile = JSONTextField(_("profile"), default=dict, blank=True)
+    connection_source = models.CharField(_("connection known from"), max_length=16, blank=True)
+    connection_asked_at = models.DateTimeField(_("connection asked at"), null=True, blank=True)
+    last_event_at = models.DateTimeField(_("last event"), null=True, blank=True, db_index=True)
+
+    remote_created_at = models.DateTimeField(_("created on VZaps"), null=True, blank=True)
+    remote_updated_at = models.DateTimeField(_("updated on VZaps"), null=True, blank=True)
+    first_seen_at = models.DateTimeField(_("first seen"), default=timezone.now, editable=False)
+    synced_at = models.DateTimeField(_("last sync"), null=True, blank=True, db_index=True)
+    removed_at = models.DateTimeField(_("gone from VZaps since"), null=True, blank=True, db_index=True)
+    missing_walks = models.PositiveSmallIntegerField(default=0, editable=False)
+    data = JSONTextField(_("last answer"), default=dict, blank=True)
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="vzaps_instances",
+        verbose_name=_("owner"),
+    )
+
+    rung_until = models.DateTimeField(null=True, blank=True, editable=False)
+    drain_lease_until = models.DateTimeField(null=True, blank=True, editable=False)
+    drain_lease_holder = models.CharField(max_length=32, blank=True, editable=False)
+
+    objects = InstanceManager()
+
+    if TYPE_CHECKING:
+        subscription: Subscription
+        webhook: Webhook
+
+    class Meta:
+        verbose_name = _("instance")
+        verbose_name_plural = _("instances")
+        ordering = ["name", "pk"]
+        permissions = [
+            ("pair_instance", _("Can pair and disconnect instances")),
+            ("restart_instance", _("Can restart instances")),
+            ("bill_instance", _("Can subscribe, cancel and resume subscriptions")),
+            ("set_webhook_instance", _("Can set the webhook of instances")),
+        ]
+
+    def __str__(self) -> str:
+        return self.name or self.vzaps_id
+
+    @property
+    def connection_state(self) -> ConnectionState:
+        """What is known of the connection, doubted: "connected" counts as stale after ``VZAPS["STALE_AFTER"]``."""
+        if self.connected is None:
+            return ConnectionState.UNKNOWN
+        if not self.connected:
+            paired_before = self.connected_at or self.whatsapp_jid or self.phone
+            return ConnectionState.DISCONNECTED if paired_before else ConnectionState.NEVER_PAIRED
+        limit = timezone.now() - timedelta(seconds=conf.current().stale_after)
+        if self.connection_asked_at is None or self.connection_asked_at < limit:
+            return ConnectionState.STALE
+        return ConnectionState.CONNECTED

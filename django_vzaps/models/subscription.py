@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+from typing import Final
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from django_vzaps.models.instance import Instance
+
+
+class SubscriptionState(models.TextChoices):
+    """VZaps' billing status, normalised. VZaps documents ``TRIALING`` only (API.md section 3.3)."""
+
+    TRIALING = "trialing", _("trialing")
+    ACTIVE = "active", _("active")
+    PAST_DUE = "past_due", _("past due")
+    UNPAID = "unpaid", _("unpaid")
+    CANCELED = "canceled", _("canceled")
+    PAUSED = "paused", _("paused")
+    INCOMPLETE = "incomplete", _("incomplete")
+    UNKNOWN = "unknown", _("unknown")
+
+    @classmethod
+    def from_billing_status(cls, billing_status: str) -> SubscriptionState:
+        """The state behind VZaps' text, whatever its case; unknown for anything not known."""
+        text = billing_status.strip().lower().replace("-", "_").replace(" ", "_")
+        return _OTHER_SPELLINGS.get(text) or (cls(text) if text in cls.values else cls.UNKNOWN)
+
+
+_OTHER_SPELLINGS: Final = {
+    "trial": SubscriptionState.TRIALING,
+    "cancelled": SubscriptionState.CANCELED,
+    "expired": SubscriptionState.CANCELED,
+    "incomplete_expired": SubscriptionState.CANCELED,
+}
+
+#: States in which a subscription exists, so that subscribing again could charge twice.
+PAID_FOR: Final = frozenset(
+    {
+        SubscriptionState.ACTIVE,
+        SubscriptionState.PAST_DUE,
+        SubscriptionState.UNPAID,
+        SubscriptionState.PAUSED,
+    }
+)
+
+
+class Subscription(models.Model):
+    """What is known of an instance's billing. VZaps sends no billing events: this is as old as ``refreshed_at``."""
+
+    instance = models.OneToOneField(
+        Instance, on_delete=models.CASCADE, related_name="subscription", verbose_name=_("instance")
+    )
+    billing_status = models.CharField(_("billing status"), max_length=255, blank=True)
+    state = models.CharField(_("state"), max_length=16, default=SubscriptionState.UNKNOWN, db_index=True)
+    vzaps_id = models.CharField(_("VZaps subscription id"), max_length=255, blank=True)
+    mode = models.CharField(_("mode"), max_length=32, blank=True)
+    checkout_url = models.CharField(_("checkout URL"), max_length=2000, blank=True)
+    session_id = models.CharField(_("checkout session"), max_length=255, blank=True)
+    cancel_at = models.DateTimeField(_("ends at"), null=True, blank=True)
+    expired_at = models.DateTimeField(_("expired at"), null=True, blank=True)
+    refreshed_at = models.DateTimeField(_("refreshed at"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("subscription")
+        verbose_name_plural = _("subscriptions")
+
+    def __str__(self) -> str:
+        return f"{self.instance_id}: {self.state}"
+
+    @property
+    def exists_on_vzaps(self) -> bool:
+        """Whether subscribing now could charge a second time."""
+        return self.state in PAID_FOR

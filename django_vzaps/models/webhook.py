@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from django_vzaps.models.fields import JSONTextField
+from django_vzaps.models.instance import Instance
+
+
+class Webhook(models.Model):
+    """An instance's webhook: what we want it to be, and what VZaps says it is.
+
+    The secret in its URL is not stored, only its hash. Where ``desired_events`` is null the webhook is not managed
+    here: it is shown and never overwritten.
+    """
+
+    instance = models.OneToOneField(
+        Instance, on_delete=models.CASCADE, related_name="webhook", verbose_name=_("instance")
+    )
+    public_id = models.UUIDField(_("public id"), unique=True, default=uuid.uuid4, editable=False)
+    secret_hash = models.CharField(max_length=64, blank=True, editable=False)
+    previous_secret_hash = models.CharField(max_length=64, blank=True, editable=False)
+    previous_secret_expires_at = models.DateTimeField(null=True, blank=True, editable=False)
+    desired_host_and_path = models.CharField(_("desired host and path"), max_length=500, blank=True)
+    desired_events = JSONTextField(_("desired events"), null=True, blank=True)
+    actual_host_and_path = models.CharField(_("actual host and path"), max_length=500, blank=True)
+    actual_events = JSONTextField(_("actual events"), null=True, blank=True)
+    checked_at = models.DateTimeField(_("checked at"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("webhook")
+        verbose_name_plural = _("webhooks")
+
+    def __str__(self) -> str:
+        return f"{self.public_id}"
+
+    @property
+    def is_managed(self) -> bool:
+        """Whether this project set the webhook and answers for it."""
+        return self.desired_events is not None
+
+    @property
+    def drift(self) -> tuple[str, ...]:
+        """What differs on VZaps from what we want: ``"url"``, ``"events"``; empty where nothing is known to."""
+        if not self.is_managed or self.checked_at is None:
+            return ()
+        found = []
+        if self.actual_host_and_path != self.desired_host_and_path:
+            found.append("url")
+        if self.actual_events is not None and set(self.actual_events) != set(self.desired_events):
+            found.append("events")
+        return tuple(found)
+
+    def accepted_hashes(self, now: datetime | None = None) -> tuple[str, str]:
+        """The hashes an incoming secret may have: the present one, and the previous while it lives."""
+        expires = self.previous_secret_expires_at
+        alive = expires is None or expires > (now or timezone.now())
+        return self.secret_hash, self.previous_secret_hash if alive else ""
