@@ -1,0 +1,102 @@
+"""What the whole suite shares: Django's settings, the servers a test may need, and a word on what did not run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator, Iterator
+from typing import TYPE_CHECKING
+
+import django
+import hypothesis
+import pytest
+
+# Not in pyproject.toml: there the settings would be imported before pytest has put the checkout on the path.
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
+django.setup()
+
+from django.db import connection  # noqa: E402
+
+import django_vzaps  # noqa: E402
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+NEEDS = {
+    "postgres": ("PostgreSQL", connection.vendor == "postgresql"),
+    "mariadb": ("MariaDB", connection.vendor == "mysql"),
+    "redis": ("Redis", "TEST_REDIS_URL" in os.environ),
+    "rabbitmq": ("RabbitMQ", "TEST_RABBITMQ_URL" in os.environ),
+    "browser": ("browser", "TEST_CHROMIUM" in os.environ),
+}
+
+# The same examples on every run and no deadline: a busy machine or a lucky seed must not decide about a release.
+hypothesis.settings.register_profile("suite", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("suite")
+
+
+def pytest_report_header() -> list[str]:
+    return [
+        f"django_vzaps {django_vzaps.__version__} from {os.path.dirname(django_vzaps.__file__)}",
+        f"Django {django.get_version()} on {connection.display_name}",
+    ]
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for marker, (name, available) in NEEDS.items():
+            if item.get_closest_marker(marker) is None:
+                continue
+            if marker != "browser":
+                item.add_marker("services")
+            if marker in ("redis", "rabbitmq"):
+                # One broker for all workers: its tests take turns (pytest --dist loadgroup).
+                item.add_marker(pytest.mark.xdist_group(marker))
+            if not available:
+                item.add_marker(pytest.mark.skip(reason=f"needs {name}"))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)  # the last word before the closing line
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Generator[None]:
+    yield
+    missing = [name for name, available in NEEDS.values() if not available]
+    if missing:
+        terminalreporter.write_line(
+            f"not run: {', '.join(missing)} (tox run -e services,browser)", yellow=True, bold=True
+        )
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> str:
+    """The Redis of the services environment; for tests marked ``redis``."""
+    return os.environ["TEST_REDIS_URL"]
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_url() -> str:
+    """The RabbitMQ of the services environment; for tests marked ``rabbitmq``."""
+    return os.environ["TEST_RABBITMQ_URL"]
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """A headless Chromium; for tests marked ``browser``."""
+    from playwright.sync_api import sync_playwright
+
+    with pytest.MonkeyPatch.context() as environment, sync_playwright() as playwright:
+        # Playwright keeps an event loop running in this thread, which makes Django refuse the database to tests.
+        environment.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+        browser = playwright.chromium.launch(executable_path=os.environ["TEST_CHROMIUM"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(chromium: Browser) -> Iterator[Page]:
+    """A page with a session of its own; every JavaScript error fails the test."""
+    with chromium.new_context() as context:
+        page = context.new_page()
+        errors: list[str] = []
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        yield page
+    assert not errors
