@@ -1,0 +1,107 @@
+"""The configured webhook, and VZaps' own record of what it delivered (API.md section 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Self
+
+from ...secret import MASK
+from ..errors import VZapsAnswerError
+from ..fields import Fields, logger, plain, without_urls
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookSettings:
+    """Where VZaps sends events, and which (API.md sections 5.1 and 5.2).
+
+    ``webhook`` carries the secret of the receiver in its path, so it is not shown by ``repr`` and masked in ``raw``.
+    """
+
+    webhook: str | None = field(repr=False)
+    events: tuple[str, ...]
+    raw: Mapping[str, Any] = field(repr=False)
+
+    @classmethod
+    def of(cls, answer: Any) -> Self:
+        return cls._read(Fields.of(answer, "the webhook settings"))
+
+    @classmethod
+    def of_change(cls, answer: Any) -> Self:
+        return cls._read(Fields.of_change(answer, "the webhook settings"))
+
+    @classmethod
+    def _read(cls, fields: Fields) -> Self:
+        return cls(
+            webhook=fields.text("webhook", "webhook_url"),
+            events=fields.names("subscribe", "events", "events_subscribe"),
+            raw=fields.raw,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookLog:
+    """One delivery as VZaps recorded it (API.md section 5.3; the names of its fields are not documented).
+
+    ``payload`` is what was sent to the receiver, as VZaps keeps it: an object or JSON text. ``raw`` is without it, and
+    without any URL: the receiver's carries a secret.
+    """
+
+    id: str
+    status: str | None
+    payload: Any = field(repr=False)
+    attempts: int | None
+    created_at: datetime | None
+    raw: Mapping[str, Any] = field(repr=False)
+
+    @classmethod
+    def of(cls, answer: Any) -> Self:
+        """Raises VZapsAnswerError when the answer is no log with an id."""
+        return cls._read(Fields.of(answer, "a delivery log"))
+
+    @classmethod
+    def _read(cls, fields: Fields) -> Self:
+        log_id = fields.text("id", "log_id")
+        if log_id is None:
+            raise VZapsAnswerError("VZaps sent a delivery log without an id.")
+        attempts = fields.value("attempts")
+        return cls(
+            id=log_id,
+            status=fields.text("status"),
+            payload=fields.value("payload"),
+            attempts=len(attempts) if isinstance(attempts, list) else fields.integer("attempts"),
+            created_at=fields.moment("created_at"),
+            raw=without_urls({key: MASK if plain(key) == "payload" else value for key, value in fields.raw.items()}),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookLogPage:
+    """One page of the delivery log. ``page``, ``size``, ``total`` and ``total_pages`` are None when not told."""
+
+    page: int | None
+    size: int | None
+    total: int | None
+    total_pages: int | None
+    content: tuple[WebhookLog, ...]
+    raw: Mapping[str, Any] = field(repr=False)
+
+    @classmethod
+    def of(cls, answer: Any) -> Self:
+        """A row without an id is logged and left out. Raises VZapsAnswerError when there is no list of rows at all."""
+        fields = Fields.of(answer, "a page of the delivery log")
+        content = []
+        for row in fields.rows("content", "delivery logs"):
+            try:
+                content.append(WebhookLog._read(row))
+            except VZapsAnswerError:
+                logger.warning("VZaps listed a delivery log without an id; it was left out.")
+        return cls(
+            page=fields.integer("page"),
+            size=fields.integer("size", "page_size"),
+            total=fields.integer("total"),
+            total_pages=fields.integer("total_pages"),
+            content=tuple(content),
+            raw={key: value for key, value in fields.raw.items() if key != "content"},
+        )

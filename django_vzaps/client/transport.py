@@ -1,0 +1,236 @@
+"""A call to VZaps: signing in, sending, repeating where a repeat is harmless, and reading the answer."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from itertools import count
+from typing import Any, Final, Self, TypeVar
+from urllib.parse import quote
+
+import requests
+
+from ..secret import Secret
+from .errors import VZapsAnswerError, VZapsCallError, VZapsConnectionError, VZapsTransportError
+from .fields import logger
+from .refusals import refusal
+from .tokens import AccessToken, AccessTokens, TokenCache, cache_key, sendable
+from .wire import Answer, Wire
+
+T = TypeVar("T")
+
+LONGEST_WAIT: Final = 30.0
+"""Seconds: the longest pause before a repeat, also when VZaps asks for a longer one."""
+
+_FIRST_WAIT: Final = 0.5
+_BUSY: Final = frozenset({429, 502, 503, 504})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Path:
+    """A path of the API: as it is sent, and as it is logged."""
+
+    wire: str
+    shown: str
+
+    @classmethod
+    def of(cls, route: str, **parts: str) -> Self:
+        """Fill ``route`` with percent-encoded parts; a phone number is left out of what is logged.
+
+        Raises ValueError for a part that is empty or would change the path.
+        """
+        for name, part in parts.items():
+            if not isinstance(part, str) or part.strip() in ("", ".", ".."):
+                raise ValueError(f"{name} is required.")
+        encoded = {name: quote(part, safe="", errors="replace") for name, part in parts.items()}
+        return cls(wire=route.format(**encoded), shown=route.format(**{**encoded, "phone": "{phone}"}))
+
+
+class Transport:
+    """The calls of one account. May be shared by threads."""
+
+    def __init__(
+        self,
+        *,
+        client_token: Secret,
+        client_secret: Secret,
+        base_url: str,
+        timeout: tuple[float, float],
+        token_cache: TokenCache | None,
+        clock: Callable[[], float],
+        sleep: Callable[[float], None],
+        max_body: int,
+        retries: int,
+    ) -> None:
+        self._client_token = client_token
+        self._client_secret = client_secret
+        self._clock = clock
+        self._sleep = sleep
+        self._retries = retries
+        self._wire = Wire(base_url, timeout=timeout, max_body=max_body)
+        self.tokens = AccessTokens(
+            key=cache_key(base_url, client_token.reveal(), client_secret.reveal()),
+            ask=self._sign_in,
+            cache=token_cache,
+            clock=clock,
+        )
+
+    def close(self) -> None:
+        self._wire.close()
+
+    def call(
+        self,
+        method: str,
+        path: Path,
+        parse: Callable[[Any], T],
+        *,
+        body: Any = None,
+        query: Mapping[str, Any] | None = None,
+        instance_token: Secret | str | None = None,
+        read: bool = False,
+        fresh: bool = False,
+    ) -> T:
+        """Call VZaps and give its decoded answer to ``parse``.
+
+        ``read``: nothing changes by the call, so it may be repeated. ``fresh``: on a new connection, because an idle
+        one that VZaps has closed in the meantime would leave it unknown whether the call was carried out.
+        A 401 is answered with a new access token and one repeat, for every call: it was not carried out.
+        Raises VZapsCallError, or ValueError for an instance token that cannot be sent.
+        """
+        instance_token = as_secret(instance_token, "instance_token") if instance_token else None
+        content = None if body is None else json.dumps(body, allow_nan=False).encode()
+        send = partial(self._send, method, path, content, query, instance_token, _BUSY if read else None, fresh)
+        token = self.tokens.current()
+        answer = send(token)
+        if answer.status == 401:
+            token = self.tokens.after(token)
+            answer = send(token)
+        secrets = [self._client_token, self._client_secret, token.token, *([instance_token] if instance_token else [])]
+        error = refusal(answer, secrets=secrets, now=self._clock())
+        if error is not None:
+            raise error
+        return _read(answer, parse)
+
+    def _sign_in(self) -> AccessToken:
+        """``POST /token`` (API.md section 2.1), repeated only when the connection failed."""
+        asked_at = self._clock()
+        credentials = {"client_token": self._client_token, "client_secret": self._client_secret}
+        answer = self._send(
+            "POST",
+            Path.of("/token"),
+            json.dumps(credentials, default=Secret.reveal).encode(),
+            None,
+            None,
+            frozenset(),
+            False,
+            None,
+        )
+        error = refusal(answer, secrets=credentials.values(), now=self._clock(), signing_in=True)
+        if error is not None:
+            raise error
+        return _read(answer, partial(AccessToken.of, asked_at=asked_at))
+
+    def _send(
+        self,
+        method: str,
+        path: Path,
+        content: bytes | None,
+        query: Mapping[str, Any] | None,
+        instance_token: Secret | None,
+        repeat_on: frozenset[int] | None,
+        fresh: bool,
+        token: AccessToken | None,
+    ) -> Answer:
+        """Send once; and again when no connection came about or the status is in ``repeat_on`` (None: never again)."""
+        request = self._prepared(method, path, content, query, instance_token, fresh, token)
+        for attempt in count():
+            last = repeat_on is None or attempt >= self._retries
+            wait = _pause(attempt)
+            try:
+                answer = self._exchange(request, path, fresh)
+            except VZapsTransportError as error:
+                # A read that was answered too late is not asked again: it has used up the caller's patience.
+                if last or not (isinstance(error, VZapsConnectionError) or not error.may_have_been_carried_out):
+                    raise
+            else:
+                if last or answer.status not in (repeat_on or ()):
+                    return answer
+                wait = answer.retry_after(self._clock()) or wait
+            self._sleep(min(wait, LONGEST_WAIT))
+        raise AssertionError("count() does not end")  # pragma: no cover
+
+    def _prepared(
+        self,
+        method: str,
+        path: Path,
+        content: bytes | None,
+        query: Mapping[str, Any] | None,
+        instance_token: Secret | None,
+        fresh: bool,
+        token: AccessToken | None,
+    ) -> requests.PreparedRequest:
+        headers = {"Accept": "application/json", "User-Agent": "django-vzaps"}
+        if content is not None:
+            headers["Content-Type"] = "application/json"
+        if fresh:
+            headers["Connection"] = "close"
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token.token.reveal()}"
+            headers["X-Client-Token"] = self._client_token.reveal()
+        if instance_token is not None:
+            headers["X-Instance-Token"] = instance_token.reveal()
+        return self._wire.prepared(method, path.wire, headers=headers, query=query, content=content)
+
+    def _exchange(self, request: requests.PreparedRequest, path: Path, fresh: bool) -> Answer:
+        started = time.monotonic()
+        outcome, request_id = "no answer", ""
+        try:
+            answer = self._wire.exchange(request, fresh=fresh)
+        except VZapsCallError as error:
+            outcome = type(error).__name__
+            raise
+        else:
+            outcome, request_id = str(answer.status), answer.request_id
+            return answer
+        finally:
+            milliseconds = (time.monotonic() - started) * 1000
+            logger.debug("%s %s: %s in %.0f ms [%s]", request.method, path.shown, outcome, milliseconds, request_id)
+
+
+def as_secret(value: Secret | str, name: str) -> Secret:
+    """``value`` as a secret that can be sent in a header. Raises ValueError, without the value, for any other."""
+    value = value if isinstance(value, Secret) else Secret(value)
+    if not sendable(value):
+        raise ValueError(f"{name} is empty or holds characters that cannot be sent.")
+    return value
+
+
+def _read(answer: Answer, parse: Callable[[Any], T]) -> T:
+    outcome = _parsed(answer, parse)
+    if isinstance(outcome, VZapsAnswerError):
+        outcome.request_id = answer.request_id
+        raise outcome
+    return outcome
+
+
+def _parsed(answer: Answer, parse: Callable[[Any], T]) -> T | VZapsAnswerError:
+    """Returns its error, without a traceback: the frames of a parser hold tokens, and error pages show frames."""
+    if not 200 <= answer.status < 300:
+        return VZapsAnswerError(f"VZaps answered with HTTP {answer.status}, which is not followed: check the base URL.")
+    try:
+        return parse(json.loads(answer.body) if answer.body.strip() else None)
+    except VZapsAnswerError as error:
+        return error.with_traceback(None)
+    except RecursionError:
+        return VZapsAnswerError("VZaps' answer is nested too deeply.")
+    except ValueError:
+        return VZapsAnswerError("VZaps' answer is not JSON.")
+
+
+def _pause(attempt: int) -> float:
+    """0.5 s, 1 s, 2 s ... give or take half, so that many clients do not come back at once."""
+    return _FIRST_WAIT * float(2**attempt) * random.uniform(0.5, 1.5)  # noqa: S311 - no secret
