@@ -269,8 +269,7 @@ class FakeVZaps:
         with self.lock:
             for checkout in reversed(self.checkouts.values()):
                 if checkout.instance_id == instance_id and not checkout.paid:
-                    checkout.paid = True
-                    billing.activate(self, self.instances[instance_id], mode="checkout")
+                    billing.pay(self, checkout)
                     return
         raise ValueError("No checkout is open for this instance.")
 

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urlsplit
 from django_vzaps.testing.state import FakeAccount
 
 
-class Refusal(Exception):  # noqa: N818 - it is an answer, not a programming error
+class Refusal(Exception):
     """The fake answers with an error. VZaps documents no error schema; the keys are those SDKs read (API.md 16)."""
 
     def __init__(self, status: int, code: str, message: str) -> None:

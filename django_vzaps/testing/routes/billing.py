@@ -66,6 +66,13 @@ def cancel(fake: FakeVZaps, request: Request) -> Answer:
     return Answer.json({"message": "Subscription will be canceled at the end of the current period."})
 
 
+def pay(fake: FakeVZaps, checkout: Checkout) -> None:
+    """Somebody pays on a checkout page. A page that is paid for takes no second payment."""
+    if not checkout.paid:
+        checkout.paid = True
+        activate(fake, fake.instances[checkout.instance_id], mode="checkout")
+
+
 def activate(fake: FakeVZaps, instance: FakeInstance, *, mode: str) -> None:
     """Charge for a first period and make the subscription active, whatever it was before."""
     now = fake.clock()
