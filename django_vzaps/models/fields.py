@@ -85,6 +85,10 @@ class JSONTextField(_JSONBase):
     depth); an answer from outside must not fail to be stored for that. It cannot be queried inside.
     """
 
+    if TYPE_CHECKING:
+        _pyi_private_set_type: Any
+        _pyi_private_get_type: Any
+
     def from_db_value(self, value: str | None, expression: Expression, connection: BaseDatabaseWrapper) -> Any:
         return None if value is None else json.loads(value)
 

@@ -70,5 +70,14 @@ class Subscription(models.Model):
 
     @property
     def exists_on_vzaps(self) -> bool:
-        """Whether subscribing now could charge a second time."""
-        return self.state in PAID_FOR
+        """Whether subscribing now could charge a second time: VZaps says so, or it took a subscription from us."""
+        return self.state in PAID_FOR or bool(
+            self.vzaps_id and self.state not in (SubscriptionState.CANCELED, SubscriptionState.INCOMPLETE)
+        )
+
+    @property
+    def state_label(self) -> str:
+        """The state in words; VZaps' own text where it is one we do not know."""
+        if self.state == SubscriptionState.UNKNOWN and self.billing_status:
+            return self.billing_status
+        return str(SubscriptionState(self.state).label) if self.state in SubscriptionState.values else self.state

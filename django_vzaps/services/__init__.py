@@ -1,0 +1,45 @@
+"""Everything that can be done with VZaps: one remote call and its local consequence each.
+
+Changes take ``actor`` (a user, or None for the system) and return their :class:`~django_vzaps.models.Operation`.
+"""
+
+from __future__ import annotations
+
+from django_vzaps.client import VZapsError
+from django_vzaps.services import connection, instances, messages, operations, sessions, subscriptions, sync, webhooks
+from django_vzaps.services.clients import client_for
+from django_vzaps.services.errors import (
+    AlreadySubscribed,
+    ChangeFailed,
+    NotConfigured,
+    OperationInProgress,
+    OutcomeUnknown,
+    ReadFailed,
+    ReadOnly,
+    ServiceError,
+    SubscriptionIsActive,
+    SyncRunning,
+)
+
+__all__ = [
+    "AlreadySubscribed",
+    "ChangeFailed",
+    "NotConfigured",
+    "OperationInProgress",
+    "OutcomeUnknown",
+    "ReadFailed",
+    "ReadOnly",
+    "ServiceError",
+    "SubscriptionIsActive",
+    "SyncRunning",
+    "VZapsError",
+    "client_for",
+    "connection",
+    "instances",
+    "messages",
+    "operations",
+    "sessions",
+    "subscriptions",
+    "sync",
+    "webhooks",
+]

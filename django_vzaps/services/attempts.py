@@ -1,0 +1,184 @@
+"""Attempts to change something on VZaps: opened before the call, closed once, never repeated."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from django.contrib.auth.models import AbstractBaseUser
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from django_vzaps import conf
+from django_vzaps.client import VZapsError
+from django_vzaps.models import Account, Instance, Operation, OperationKind, OperationOutcome
+from django_vzaps.models.fields import storable
+from django_vzaps.secret import redacted
+from django_vzaps.services.errors import ChangeFailed, OperationInProgress, OutcomeUnknown, ReadOnly, in_words
+
+logger = logging.getLogger("django_vzaps.operations")
+
+Answer = TypeVar("Answer")
+Actor = AbstractBaseUser | None
+
+# A definite word overwrites a guess: the call that comes back late knows better than the sweep or a person.
+_MAY_BECOME: dict[str, Sequence[str]] = {
+    OperationOutcome.SUCCEEDED: (OperationOutcome.RUNNING, OperationOutcome.UNKNOWN, OperationOutcome.FAILED),
+    OperationOutcome.FAILED: (OperationOutcome.RUNNING, OperationOutcome.UNKNOWN),
+    OperationOutcome.UNKNOWN: (OperationOutcome.RUNNING,),
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Opened:
+    """An operation that may be carried out now, or one that was asked for before under the same idempotency key."""
+
+    operation: Operation
+    is_new: bool
+
+
+def refuse_if_read_only() -> None:
+    """Raise :class:`ReadOnly` where ``VZAPS["READ_ONLY"]`` is set."""
+    if conf.current().read_only:
+        raise ReadOnly(_("This site is set to read only (VZAPS['READ_ONLY']): nothing is changed on VZaps."))
+
+
+def open_operation(
+    kind: OperationKind,
+    *,
+    actor: Actor,
+    account: Account,
+    instance: Instance | None = None,
+    parameters: dict[str, Any] | None = None,
+    baseline: dict[str, Any] | None = None,
+    lock: str | None = None,
+    idempotency_key: str | None = None,
+) -> Opened:
+    """Record the attempt, committed before anything is sent.
+
+    Raises :class:`ReadOnly`, :class:`OperationInProgress` where ``lock`` is held, and ``RuntimeError`` inside a
+    transaction: the record would vanish with it.
+    """
+    refuse_if_read_only()
+    now = timezone.now()
+    try:
+        with transaction.atomic(durable=True):
+            operation = Operation.objects.create(
+                kind=kind,
+                instance=instance,
+                account=account,
+                actor_id=None if actor is None else actor.pk,
+                parameters=redacted(parameters or {}),
+                baseline=baseline or {},
+                started_at=now,
+                deadline=now + timedelta(seconds=conf.current().operation_deadline),
+                lock=lock,
+                idempotency_key=idempotency_key,
+            )
+    except IntegrityError:
+        if idempotency_key is not None:
+            known = Operation.objects.filter(idempotency_key=idempotency_key).first()
+            if known is not None:
+                return Opened(operation=known, is_new=False)
+        holder = Operation.objects.filter(lock=lock).first() if lock is not None else None
+        if holder is None and lock is None:
+            raise
+        raise OperationInProgress(
+            _(
+                "Another change of this instance is not settled yet (operation %(pk)s: %(kind)s, %(outcome)s). "
+                "Nothing was sent. Find out how it ended before trying again."
+            )
+            % {
+                "pk": holder.pk if holder else "?",
+                "kind": holder.kind_label if holder else "?",
+                "outcome": holder.outcome_label if holder else "?",
+            },
+            operation=holder,
+        ) from None
+    return Opened(operation=operation, is_new=True)
+
+
+def close_operation(
+    operation: Operation,
+    outcome: OperationOutcome,
+    *,
+    error: str = "",
+    answer: Any = None,
+    request_id: str = "",
+    **columns: Any,
+) -> bool:
+    """Close by compare-and-set; False where the outcome there is already a better one. Refreshes ``operation``.
+
+    The lock is kept unless ``columns`` says ``lock=None`` or the outcome is failed.
+    """
+    if outcome == OperationOutcome.FAILED:
+        columns.setdefault("lock", None)
+    closed = Operation.objects.filter(pk=operation.pk, outcome__in=_MAY_BECOME[outcome]).update(
+        outcome=outcome,
+        finished_at=timezone.now(),
+        error=storable(error, 10_000),
+        answer=redacted(answer),
+        request_id=storable(request_id, 255),
+        **columns,
+    )
+    operation.refresh_from_db()
+    return bool(closed)
+
+
+def carry_out(
+    operation: Operation,
+    call: Callable[[], Answer],
+    *,
+    consequence: Callable[[Answer], None],
+    answer: Callable[[Answer], Any] = lambda _answer: None,
+    undo: Callable[[], None] | None = None,
+    keep_lock: bool = False,
+) -> Answer:
+    """Make the one call, then write its consequence and close the operation in one transaction.
+
+    ``undo`` takes back what was written before the call, where it was certainly not carried out. Raises
+    :class:`ChangeFailed` or :class:`OutcomeUnknown`.
+    """
+    try:
+        received = call()
+    except VZapsError as error:
+        raise _closed_by(operation, error, undo) from error
+    columns: dict[str, Any] = {} if keep_lock else {"lock": None}
+    with transaction.atomic():
+        consequence(received)
+        close_operation(operation, OperationOutcome.SUCCEEDED, answer=answer(received), **columns)
+    return received
+
+
+def refuse(operation: Operation, error: ChangeFailed) -> ChangeFailed:
+    """Close the operation as failed with the words of ``error``, and hand it back to be raised."""
+    close_operation(operation, OperationOutcome.FAILED, error=str(error))
+    error.operation = operation
+    return error
+
+
+def _closed_by(
+    operation: Operation, error: VZapsError, undo: Callable[[], None] | None
+) -> ChangeFailed | OutcomeUnknown:
+    words = in_words(error)
+    request_id = getattr(error, "request_id", None) or ""
+    if getattr(error, "may_have_been_carried_out", True):
+        close_operation(operation, OperationOutcome.UNKNOWN, error=words, request_id=request_id)
+        logger.warning("Operation %s (%s) has an unknown outcome.", operation.pk, operation.kind)
+        return OutcomeUnknown(
+            _(
+                "%(what)s It is not known whether “%(kind)s” was carried out. It will not be tried again by itself: "
+                "find out first (operation %(pk)s)."
+            )
+            % {"what": words, "kind": operation.kind_label, "pk": operation.pk},
+            operation=operation,
+            error=error,
+        )
+    with transaction.atomic():
+        if close_operation(operation, OperationOutcome.FAILED, error=words, request_id=request_id) and undo:
+            undo()
+    return ChangeFailed(words, operation=operation, error=error)

@@ -1,0 +1,60 @@
+"""Confirming billing changes by what VZaps says afterwards, and releasing their lock."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+
+from django_vzaps.models import Operation, OperationKind, OperationOutcome, Subscription, SubscriptionState
+from django_vzaps.models.subscription import PAID_FOR
+
+
+def lock_of(instance_id: int) -> str:
+    """The lock that keeps a second billing attempt out."""
+    return f"billing:{instance_id}"
+
+
+def confirm(subscriptions: Sequence[Subscription], *, asked_at: datetime) -> int:
+    """Settle the billing operations whose effect can be seen in what was read; returns how many.
+
+    Only reading that was asked for after the call began counts: an older answer shows the state before. One query
+    where there is nothing to settle.
+    """
+    by_lock = {lock_of(subscription.instance_id): subscription for subscription in subscriptions}
+    waiting = Operation.objects.filter(
+        lock__in=by_lock,
+        outcome__in=[OperationOutcome.SUCCEEDED, OperationOutcome.UNKNOWN],
+        started_at__lte=asked_at,
+    )
+    settled = 0
+    for operation in waiting:
+        subscription = by_lock[operation.lock or ""]
+        if not _shows(subscription, operation.kind):
+            continue
+        now = timezone.now()
+        settled += Operation.objects.filter(pk=operation.pk, lock=operation.lock).update(
+            outcome=OperationOutcome.SUCCEEDED,
+            finished_at=Coalesce("finished_at", now),
+            confirmed_at=now,
+            lock=None,
+        )
+        if subscription.checkout_url:
+            subscription.checkout_url = ""
+            subscription.save(update_fields=["checkout_url"])
+    return settled
+
+
+def _shows(subscription: Subscription, kind: str) -> bool:
+    ended = subscription.state == SubscriptionState.CANCELED
+    match kind:
+        case OperationKind.SUBSCRIBE:
+            return subscription.state in PAID_FOR
+        case OperationKind.CANCEL:
+            return ended or subscription.cancel_at is not None
+        case OperationKind.RESUME:
+            return not ended and subscription.cancel_at is None
+        case _:
+            return False

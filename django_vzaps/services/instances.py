@@ -1,0 +1,187 @@
+"""Create, update, restart and delete instances on VZaps."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.contrib.auth.models import AbstractBaseUser
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from django_vzaps import client, crypto, signals
+from django_vzaps.models import Account, Instance, Operation, OperationKind, Webhook
+from django_vzaps.services import mirror, webhooks
+from django_vzaps.services.attempts import Actor, carry_out, open_operation
+from django_vzaps.services.clients import client_for, token_of
+from django_vzaps.services.errors import SubscriptionIsActive
+
+
+def create(
+    account: Account,
+    *,
+    name: str,
+    actor: Actor,
+    events: Sequence[str] | None = None,
+    reject_calls: bool = False,
+    auto_read_messages: bool = False,
+    labels: Mapping[str, Any] | None = None,
+    owner: AbstractBaseUser | None = None,
+    idempotency_key: str | None = None,
+) -> Operation:
+    """Create an instance; it is ``operation.instance``. Never repeated: VZaps would make a second one (API.md 3.1).
+
+    Where ``VZAPS["WEBHOOK_BASE_URL"]`` is set the new instance sends us its events: ``events``, or those of
+    ``VZAPS["WEBHOOK_EVENTS"]``. Its webhook's id is recorded before the call, so that a creation whose answer was
+    lost is found again in VZaps' list. Raises :class:`ChangeFailed` or :class:`OutcomeUnknown`.
+    """
+    api = client_for(account)
+    # The answer holds a token that must be stored encrypted: find out that it cannot be before there is an instance.
+    crypto.encrypt("")
+    planned = webhooks.plan(uuid.uuid4(), events) if webhooks.can_receive() else None
+    opened = open_operation(
+        OperationKind.CREATE,
+        actor=actor,
+        account=account,
+        parameters={
+            "name": name,
+            "reject_calls": reject_calls,
+            "auto_read_messages": auto_read_messages,
+            "labels": dict(labels or {}),
+            "owner": None if owner is None else owner.pk,
+        },
+        baseline={} if planned is None else {"webhook": planned.record},
+        idempotency_key=idempotency_key,
+    )
+    if not opened.is_new:
+        return opened.operation
+    operation = opened.operation
+    asked_at = timezone.now()
+    request: dict[str, Any] = {
+        "name": name,
+        "reject_calls": reject_calls,
+        "auto_read_messages": auto_read_messages,
+    }
+    if labels:
+        request["labels"] = dict(labels)
+    if planned is not None:
+        request |= {"webhook": planned.url.reveal(), "events_subscribe": list(planned.events)}
+    carry_out(
+        operation,
+        lambda: api.instances.create(**request),
+        consequence=lambda answer: adopt(operation, mirror.store(account, answer, asked_at=asked_at)),
+        answer=lambda answer: {"id": answer.id},
+    )
+    return operation
+
+
+def adopt(operation: Operation, instance: Instance) -> None:
+    """Make ``instance`` the one that ``operation`` created: its webhook is the planned one, its owner the named one."""
+    operation.instance = instance
+    operation.save(update_fields=["instance"])
+    planned = operation.baseline.get("webhook")
+    if planned is not None:
+        Webhook.objects.filter(instance=instance).update(
+            public_id=planned["public_id"],
+            secret_hash=planned["secret_hash"],
+            desired_host_and_path=planned["host_and_path"],
+            desired_events=planned["events"],
+        )
+    if operation.parameters.get("owner") is not None and instance.owner_id is None:
+        Instance.objects.filter(pk=instance.pk).update(owner=operation.parameters["owner"])
+    instance.refresh_from_db()
+
+
+def update(
+    instance: Instance,
+    *,
+    actor: Actor,
+    name: str | None = None,
+    reject_calls: bool | None = None,
+    auto_read_messages: bool | None = None,
+    labels: Mapping[str, Any] | None = None,
+) -> Operation:
+    """Change an instance's settings on VZaps; None leaves one as it is. Only ``name`` is documented (API.md 3.6)."""
+    given = {
+        "name": name,
+        "reject_calls": reject_calls,
+        "auto_read_messages": auto_read_messages,
+        "labels": None if labels is None else dict(labels),
+    }
+    wanted: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+    api = client_for(instance)
+    operation = open_operation(
+        OperationKind.UPDATE,
+        actor=actor,
+        account=instance.account,
+        instance=instance,
+        parameters=wanted,
+        baseline={key: getattr(instance, key) for key in wanted},
+    ).operation
+    asked_at = timezone.now()
+
+    def consequence(answer: client.Instance) -> None:
+        mirror.store(instance.account, answer, asked_at=asked_at)
+
+    carry_out(
+        operation,
+        lambda: api.instances.update(instance.vzaps_id, instance_token=token_of(instance), **wanted),
+        consequence=consequence,
+    )
+    instance.refresh_from_db()
+    return operation
+
+
+def restart(instance: Instance, *, actor: Actor) -> Operation:
+    """Restart the instance's runtime on VZaps (API.md section 3.7)."""
+    api = client_for(instance)
+    operation = open_operation(
+        OperationKind.RESTART, actor=actor, account=instance.account, instance=instance
+    ).operation
+    carry_out(
+        operation,
+        lambda: api.instances.restart(instance.vzaps_id, instance_token=token_of(instance)),
+        consequence=lambda _answer: None,
+        answer=lambda answer: {"status": answer.status, "details": answer.details},
+    )
+    return operation
+
+
+def delete(instance: Instance, *, actor: Actor, despite_subscription: bool = False) -> Operation:
+    """Delete the instance on VZaps; the row stays, marked removed.
+
+    Raises :class:`SubscriptionIsActive` for an instance that is paid for, unless ``despite_subscription``: what becomes
+    of the subscription is not documented (API.md section 3.8), so cancel it first.
+    """
+    api = client_for(instance)
+    subscription = getattr(instance, "subscription", None)
+    if subscription is not None and subscription.exists_on_vzaps and not despite_subscription:
+        raise SubscriptionIsActive(
+            _(
+                "“%(instance)s” has a subscription (%(state)s). What deleting the instance does to it is not "
+                "documented: cancel the subscription first, or say that you want to delete it all the same."
+            )
+            % {"instance": instance, "state": subscription.state_label}
+        )
+    operation = open_operation(
+        OperationKind.DELETE,
+        actor=actor,
+        account=instance.account,
+        instance=instance,
+        parameters={"despite_subscription": despite_subscription},
+    ).operation
+    carry_out(
+        operation,
+        lambda: api.instances.delete(instance.vzaps_id, instance_token=token_of(instance)),
+        consequence=lambda _answer: mark_removed(instance),
+    )
+    return operation
+
+
+def mark_removed(instance: Instance) -> None:
+    """Note that the instance is gone from VZaps, once."""
+    now = timezone.now()
+    if Instance.objects.filter(pk=instance.pk, removed_at__isnull=True).update(removed_at=now, connected=None):
+        instance.removed_at, instance.connected = now, None
+        signals.send_on_commit(signals.instance_removed, sender=Instance, instance=instance)

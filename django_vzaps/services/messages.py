@@ -1,0 +1,41 @@
+"""Send messages. Each is recorded before it is sent, and never sent again by itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django_vzaps.models import Instance, Operation, OperationKind
+from django_vzaps.services.attempts import Actor, carry_out, open_operation
+from django_vzaps.services.clients import client_for, token_of
+
+
+def send_text(
+    instance: Instance, *, phone: str, message: str, actor: Actor = None, reply_to: str | None = None
+) -> Operation:
+    """Send a text to ``phone`` (digits, or a group id); ``operation.answer["message_id"]`` is its id.
+
+    Accepted is not delivered: delivery arrives as ``ReadReceipt`` (API.md section 9). The text itself is not recorded.
+    Raises :class:`ChangeFailed` or :class:`OutcomeUnknown`.
+    """
+    api = client_for(instance)
+    operation = open_operation(
+        OperationKind.SEND_TEXT,
+        actor=actor,
+        account=instance.account,
+        instance=instance,
+        parameters={"phone": phone, "characters": len(message), "reply_to": reply_to},
+    ).operation
+    extra: dict[str, Any] = {} if reply_to is None else {"reply_to_message_id": reply_to}
+    carry_out(
+        operation,
+        lambda: api.messages.send_text(
+            instance_id=instance.vzaps_id,
+            instance_token=token_of(instance),
+            phone=phone,
+            message=message,
+            **extra,
+        ),
+        consequence=lambda _answer: None,
+        answer=lambda answer: {"message_id": answer.message_id},
+    )
+    return operation

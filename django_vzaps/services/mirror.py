@@ -1,0 +1,196 @@
+"""Putting what VZaps answers about an instance onto our rows, and saying what changed."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from django.db import transaction
+
+from django_vzaps import client, crypto, signals
+from django_vzaps.models import Account, ConnectionSource, Instance, Subscription, SubscriptionState, Webhook
+from django_vzaps.models.fields import storable
+from django_vzaps.secret import MASK, Secret
+from django_vzaps.services import billing, connection
+
+Changes = dict[str, tuple[Any, Any]]
+
+INSTANCE_COLUMNS: Final = [
+    "account",
+    "name",
+    "token",
+    "url",
+    "reject_calls",
+    "auto_read_messages",
+    "labels",
+    "status",
+    "remote_created_at",
+    "remote_updated_at",
+    "data",
+    "removed_at",
+    "missing_walks",
+    "synced_at",
+    *connection.COLUMNS,
+]
+SUBSCRIPTION_COLUMNS: Final = ["billing_status", "state", "cancel_at", "expired_at", "refreshed_at", "vzaps_id"]
+WEBHOOK_COLUMNS: Final = ["actual_host_and_path", "actual_events", "checked_at"]
+
+#: Not worth a signal: they change with every answer, or must not be shown.
+_SILENT: Final = {"data", "token", "synced_at", "missing_walks", "connection_asked_at", "connection_source"}
+# A long segment of a path is taken for a secret, ours or somebody else's; a UUID is a name.
+_LONG_SEGMENT: Final = re.compile(r"[^/]{24,}")
+_UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+
+
+def apply_instance(instance: Instance, answer: client.Instance, *, account: Account, asked_at: datetime) -> Changes:
+    """Put ``answer`` on ``instance`` without saving. Returns the changed columns; none for an answer asked for earlier.
+
+    What the answer does not mention stays as it is: VZaps' documents disagree about what it sends (API.md 17.10).
+    """
+    if instance.synced_at is not None and asked_at < instance.synced_at:
+        return {}
+    before = {column: getattr(instance, column) for column in INSTANCE_COLUMNS}
+    said: dict[str, Any] = {
+        "name": storable(answer.name, 255) or None,
+        "url": None if answer.url is None else storable(answer.url, 500),
+        "reject_calls": answer.reject_calls,
+        "auto_read_messages": answer.auto_read_messages,
+        "labels": None if answer.labels is None else dict(answer.labels),
+        "status": None if answer.status is None else storable(answer.status, 255),
+        "remote_created_at": answer.created_at,
+        "remote_updated_at": answer.updated_at,
+        "data": dict(answer.raw),
+    }
+    for column, value in said.items():
+        if value is not None:
+            setattr(instance, column, value)
+    instance.account = account
+    if answer.token is not None and not _same_secret(instance.token, answer.token):
+        instance.token = answer.token
+    instance.removed_at = None
+    instance.missing_walks = 0
+    instance.synced_at = asked_at
+    if answer.connected is not None:
+        connection.apply(
+            instance,
+            connected=answer.connected,
+            source=ConnectionSource.API,
+            asked_at=asked_at,
+            connected_at=answer.connected_at,
+            profile={"whatsapp_jid": answer.whatsapp_jid, "push_name": answer.push_name},
+        )
+    return {
+        column: (old, getattr(instance, column))
+        for column, old in before.items()
+        if getattr(instance, column) is not old and (column == "token" or getattr(instance, column) != old)
+    }
+
+
+def apply_subscription(subscription: Subscription, answer: client.Instance, *, asked_at: datetime) -> Changes:
+    """Put the billing side of ``answer`` on ``subscription`` without saving. Returns the changed columns."""
+    if subscription.refreshed_at is not None and asked_at < subscription.refreshed_at:
+        return {}
+    if answer.billing_status is None:
+        return {}
+    before = {column: getattr(subscription, column) for column in SUBSCRIPTION_COLUMNS}
+    subscription.billing_status = storable(answer.billing_status, 255)
+    subscription.state = SubscriptionState.from_billing_status(subscription.billing_status)
+    # VZaps leaves empty fields out: in an answer that speaks of billing, no date means that there is none.
+    subscription.cancel_at = answer.cancel_at
+    subscription.expired_at = answer.expired_at
+    subscription.refreshed_at = asked_at
+    if subscription.state == SubscriptionState.CANCELED:
+        subscription.vzaps_id = ""
+    return {
+        column: (old, getattr(subscription, column))
+        for column, old in before.items()
+        if getattr(subscription, column) != old
+    }
+
+
+def apply_webhook(webhook: Webhook, answer: client.Instance, *, asked_at: datetime) -> Changes:
+    """Put the webhook that ``answer`` mentions on ``webhook`` without saving. Returns the changed columns."""
+    if answer.webhook is None or (webhook.checked_at is not None and asked_at < webhook.checked_at):
+        return {}
+    before = {column: getattr(webhook, column) for column in WEBHOOK_COLUMNS}
+    webhook.actual_host_and_path = seen_host_and_path(webhook, answer.webhook)
+    if answer.events:
+        webhook.actual_events = sorted(answer.events)
+    webhook.checked_at = asked_at
+    return {
+        column: (old, getattr(webhook, column)) for column, old in before.items() if getattr(webhook, column) != old
+    }
+
+
+def store(account: Account, answer: client.Instance, *, asked_at: datetime) -> Instance:
+    """Take in one instance, new or known, in the present transaction or one of its own. Sends signals on commit."""
+    with transaction.atomic():
+        instance = Instance.objects.select_for_update().filter(vzaps_id=answer.id).first()
+        is_new = instance is None
+        instance = instance or Instance(vzaps_id=answer.id, account=account)
+        connected_before = instance.connected
+        changes = apply_instance(instance, answer, account=account, asked_at=asked_at)
+        # The inbox's columns are written by others all the time.
+        instance.save(update_fields=None if is_new else INSTANCE_COLUMNS)
+        subscription = Subscription.objects.filter(instance=instance).first() or Subscription(instance=instance)
+        state_before = subscription.state
+        apply_subscription(subscription, answer, asked_at=asked_at)
+        subscription.save()
+        webhook = Webhook.objects.filter(instance=instance).first() or Webhook(instance=instance)
+        apply_webhook(webhook, answer, asked_at=asked_at)
+        webhook.save()
+        instance.subscription, instance.webhook = subscription, webhook
+        announce(instance, changes, is_new=is_new, connected_before=connected_before)
+        announce_subscription(instance, subscription, state_before)
+        billing.confirm([subscription], asked_at=asked_at)
+    return instance
+
+
+def announce(instance: Instance, changes: Changes, *, is_new: bool, connected_before: bool | None) -> None:
+    """Send the signals that fit ``changes`` on commit."""
+    told = {column: change for column, change in changes.items() if column not in _SILENT}
+    if is_new:
+        signals.send_on_commit(signals.instance_created, sender=Instance, instance=instance)
+    elif told:
+        signals.send_on_commit(signals.instance_updated, sender=Instance, instance=instance, changes=told)
+    connection.announce(instance, connected_before)
+
+
+def announce_subscription(instance: Instance, subscription: Subscription, state_before: str) -> None:
+    """Send ``subscription_changed`` on commit where the state is another one."""
+    if subscription.state != state_before:
+        signals.send_on_commit(
+            signals.subscription_changed,
+            sender=Subscription,
+            instance=instance,
+            subscription=subscription,
+            old=str(state_before),
+            new=str(subscription.state),
+        )
+
+
+def host_and_path(url: str) -> str:
+    """A webhook URL as it may be shown: host and path, without query and credentials, long secrets masked."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    path = _LONG_SEGMENT.sub(lambda found: found[0] if _UUID.fullmatch(found[0]) else MASK, parts.path)
+    return storable(f"{host}{path}", 500)
+
+
+def seen_host_and_path(webhook: Webhook, url: str) -> str:
+    """As :func:`host_and_path`; where only the secret is not one that ``webhook`` accepts, it says so in its place."""
+    shown = host_and_path(url)
+    if webhook.is_managed and shown == webhook.desired_host_and_path:
+        secret = urlsplit(url).path.rstrip("/").rpartition("/")[2]
+        if not crypto.matches(secret, *webhook.accepted_hashes()):
+            return shown.replace(MASK, "another-secret")
+    return shown
+
+
+def _same_secret(known: Secret | None, new: Secret) -> bool:
+    try:
+        return known is not None and known == new
+    except crypto.DecryptionError:
+        return False

@@ -1,0 +1,246 @@
+"""Walking VZaps' list of instances and bringing the mirror in line with it."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.db import IntegrityError, transaction
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from django_vzaps import client, conf, signals
+from django_vzaps.client import VZapsError
+from django_vzaps.models import Account, Instance
+from django_vzaps.models.fields import storable
+from django_vzaps.services import mirror, operations
+from django_vzaps.services.clients import client_for
+from django_vzaps.services.errors import ReadFailed, SyncRunning, in_words
+from django_vzaps.services.pages import PageCounts, store_page
+
+logger = logging.getLogger("django_vzaps.sync")
+
+PAGE_SIZE: Final = 100
+#: A walk that would remove more of the account's instances than this removes none.
+REMOVAL_LIMIT: Final = 0.3
+#: In so many complete walks in a row an instance must be missing.
+WALKS_MISSING: Final = 2
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SyncProgress:
+    """Where a walk is: instances seen so far, and VZaps' total where it gives one."""
+
+    seen: int
+    total: int | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SyncReport:
+    """What a walk did. ``notes`` are sentences for a person; ``complete`` says whether it saw the whole list."""
+
+    account: str
+    seen: int = 0
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    missing: int = 0
+    removed: int = 0
+    total: int | None = None
+    complete: bool = False
+    dry_run: bool = False
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _Walk:
+    """What a walk remembers of what it saw: ids, not rows."""
+
+    started_at: datetime
+    seen: set[str] = field(default_factory=set)
+    total: int | None = None
+
+
+def sync_account(
+    account: Account,
+    *,
+    dry_run: bool = False,
+    force: bool = False,
+    progress: Callable[[SyncProgress], None] | None = None,
+) -> SyncReport:
+    """Walk the account's list and mirror it; what one page brought stays even if the next one fails.
+
+    ``dry_run`` writes nothing. ``force`` lifts the guard against removing many at once. Raises
+    :class:`SyncRunning` and :class:`ReadFailed` (also noted on the account).
+    """
+    api = client_for(account)
+    if dry_run:
+        return _walk(api, account, dry_run=True, force=force, progress=progress, renew=lambda: None)
+    with _lease(account) as renew:
+        try:
+            report = _walk(api, account, dry_run=False, force=force, progress=progress, renew=renew)
+        except ReadFailed as error:
+            Account.objects.filter(pk=account.pk).update(sync_error=storable(error))
+            raise
+        operations.settle_creates(account)
+        if report.complete:
+            Account.objects.filter(pk=account.pk).update(synced_at=timezone.now(), sync_error="")
+        else:
+            Account.objects.filter(pk=account.pk).update(sync_error=storable(" ".join(report.notes)))
+    return report
+
+
+def sync_instance(instance: Instance) -> Instance:
+    """Read one instance and mirror it. Raises :class:`ReadFailed`."""
+    asked_at = timezone.now()
+    try:
+        answer = client_for(instance).instances.get(instance.vzaps_id)
+    except VZapsError as error:
+        raise ReadFailed(in_words(error), error=error) from error
+    mirror.store(instance.account, answer, asked_at=asked_at)
+    instance.refresh_from_db()
+    return instance
+
+
+def _walk(
+    api: client.VZapsClient,
+    account: Account,
+    *,
+    dry_run: bool,
+    force: bool,
+    progress: Callable[[SyncProgress], None] | None,
+    renew: Callable[[], None],
+) -> SyncReport:
+    walk = _Walk(started_at=timezone.now())
+    counts = PageCounts()
+    number = 0
+    while True:
+        number += 1
+        renew()
+        asked_at = timezone.now()
+        try:
+            page = api.instances.list(page=number, size=PAGE_SIZE)
+        except VZapsError as error:
+            raise ReadFailed(in_words(error), error=error) from error
+        walk.total = page.total
+        fresh = [answer for answer in page.content if answer.id not in walk.seen]
+        walk.seen.update(answer.id for answer in fresh)
+        if fresh:
+            counts += _store(account, fresh, asked_at=asked_at, dry_run=dry_run)
+        if progress is not None:
+            progress(SyncProgress(seen=len(walk.seen), total=walk.total))
+        # A page that brings nothing new ends the walk, also where a server repeats its last page for ever.
+        if not fresh or (walk.total is not None and len(walk.seen) >= walk.total):
+            break
+    report = SyncReport(
+        account=account.name,
+        seen=len(walk.seen),
+        created=counts.created,
+        updated=counts.updated,
+        unchanged=counts.unchanged,
+        total=walk.total,
+        dry_run=dry_run,
+    )
+    return _remove_missing(account, walk, report, force=force)
+
+
+def _store(account: Account, answers: Sequence[client.Instance], *, asked_at: datetime, dry_run: bool) -> PageCounts:
+    try:
+        return store_page(account, answers, asked_at=asked_at, dry_run=dry_run)
+    except IntegrityError:
+        # An instance of this page was created here at the same moment: it is there now.
+        return store_page(account, answers, asked_at=asked_at, dry_run=dry_run)
+
+
+def _remove_missing(account: Account, walk: _Walk, report: SyncReport, *, force: bool) -> SyncReport:
+    if walk.total is None:
+        return replace(report, notes=(_("VZaps did not say how many instances there are: nothing was removed."),))
+    if not walk.seen:
+        return replace(
+            report,
+            complete=walk.total == 0,
+            notes=(_("VZaps listed no instances: nothing was removed."),),
+        )
+    if len(walk.seen) < walk.total:
+        note = _("VZaps says that there are %(total)s instances but listed %(seen)s: nothing was removed.")
+        return replace(report, notes=(note % {"total": walk.total, "seen": len(walk.seen)},))
+    report = replace(report, complete=True)
+    known = Instance.objects.present().filter(account=account)
+    # One that was created here while we walked may have been missing from a page that was read before.
+    candidates = known.filter(first_seen_at__lt=walk.started_at).exclude(synced_at__gte=walk.started_at)
+    missing = [
+        (pk, walks)
+        for pk, vzaps_id, walks in candidates.values_list("pk", "vzaps_id", "missing_walks").iterator()
+        if vzaps_id not in walk.seen
+    ]
+    if not missing:
+        return report
+    report = replace(report, missing=len(missing))
+    present = known.count()
+    if len(missing) > present * REMOVAL_LIMIT and not force:
+        note = _(
+            "%(missing)s of %(present)s instances are missing from VZaps' list: too many to believe, none removed. "
+        )
+        hint = _("Run the sync again with --force if it is true.")
+        return replace(report, notes=(note % {"missing": len(missing), "present": present} + hint,))
+    gone = [pk for pk, walks in missing if walks + 1 >= WALKS_MISSING]
+    waiting = [pk for pk, walks in missing if walks + 1 < WALKS_MISSING]
+    if report.dry_run:
+        return replace(report, removed=len(gone))
+    removed = 0
+    for pks in _batches(gone):
+        removed += _remove(pks, walk.started_at)
+    for pks in _batches(waiting):
+        Instance.objects.filter(pk__in=pks).update(missing_walks=1)
+    return replace(report, removed=removed)
+
+
+def _remove(pks: Sequence[int], walk_started_at: datetime) -> int:
+    now = timezone.now()
+    with transaction.atomic():
+        # Seen by somebody else meanwhile: not gone.
+        rows = list(
+            Instance.objects.select_for_update()
+            .filter(Q(synced_at__lt=walk_started_at) | Q(synced_at__isnull=True), pk__in=pks, removed_at__isnull=True)
+            .order_by("pk")
+        )
+        Instance.objects.filter(pk__in=[row.pk for row in rows]).update(
+            removed_at=now, connected=None, missing_walks=WALKS_MISSING
+        )
+        for row in rows:
+            row.removed_at, row.connected = now, None
+            signals.send_on_commit(signals.instance_removed, sender=Instance, instance=row)
+    return len(rows)
+
+
+def _batches(pks: Sequence[int], size: int = 500) -> Iterator[Sequence[int]]:
+    for start in range(0, len(pks), size):
+        yield pks[start : start + size]
+
+
+@contextmanager
+def _lease(account: Account) -> Iterator[Callable[[], None]]:
+    """One walk an account at a time. A holder that died is waited for until its lease ends, not longer."""
+    holder = secrets.token_hex(16)
+    mine = Account.objects.filter(pk=account.pk, sync_lease_holder=holder)
+
+    def until() -> datetime:
+        return timezone.now() + timedelta(seconds=conf.current().sync_lease)
+
+    def renew() -> None:
+        if not mine.update(sync_lease_until=until()):
+            raise SyncRunning(_("This sync was slow, and another one of “%s” took over.") % account.name)
+
+    free = Q(sync_lease_until__isnull=True) | Q(sync_lease_until__lt=timezone.now())
+    if not Account.objects.filter(free, pk=account.pk).update(sync_lease_holder=holder, sync_lease_until=until()):
+        raise SyncRunning(_("The account “%s” is being synced already.") % account.name)
+    try:
+        yield renew
+    finally:
+        mine.update(sync_lease_holder="", sync_lease_until=None)

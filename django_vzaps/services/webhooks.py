@@ -1,0 +1,178 @@
+"""Where VZaps sends an instance's events: set it, read it back, compare."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from django.db import transaction
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from django_vzaps import conf, crypto
+from django_vzaps.client import VZapsError, WebhookSettings
+from django_vzaps.models import Instance, Operation, OperationKind, Webhook
+from django_vzaps.secret import Secret
+from django_vzaps.services import mirror
+from django_vzaps.services.attempts import Actor, carry_out, open_operation
+from django_vzaps.services.clients import client_for, token_of
+from django_vzaps.services.errors import ChangeFailed, NotConfigured, ReadFailed, in_words
+
+#: The documented event types (API.md section 7.2). ``All`` subscribes to everything and is no type of its own.
+EVENT_TYPES: Final = (
+    "Message",
+    "ReadReceipt",
+    "Connected",
+    "Disconnected",
+    "Presence",
+    "ChatPresence",
+    "HistorySync",
+    "GroupParticipantsAdd",
+    "GroupParticipantsRemove",
+    "All",
+)
+
+#: How long the secret of the URL before is still accepted once VZaps has the new one: deliveries are under way.
+GRACE: Final = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """A webhook as we want it. ``url`` holds its secret and is used once; ``record`` is what may be stored."""
+
+    url: Secret
+    events: tuple[str, ...]
+    record: dict[str, Any]
+
+
+def can_receive() -> bool:
+    """Whether ``VZAPS["WEBHOOK_BASE_URL"]`` says where VZaps reaches us."""
+    return bool(conf.current().webhook_base_url)
+
+
+def plan(public_id: uuid.UUID, events: Sequence[str] | None) -> Plan:
+    """A webhook URL with a new secret. Raises :class:`NotConfigured`, and :class:`ChangeFailed` for unknown events."""
+    if not can_receive():
+        raise NotConfigured(
+            _(
+                "VZAPS['WEBHOOK_BASE_URL'] is not set: VZaps cannot be told where to send events. "
+                "Set it to this site's URL."
+            )
+        )
+    wanted = tuple(dict.fromkeys(conf.current().webhook_events if events is None else events))
+    unknown = [name for name in wanted if name not in EVENT_TYPES]
+    if unknown or not wanted:
+        raise ChangeFailed(
+            _("Choose from these event types: %(known)s. Not known: %(unknown)s.")
+            % {"known": ", ".join(EVENT_TYPES), "unknown": ", ".join(unknown) or "-"}
+        )
+    secret = crypto.new_webhook_secret()
+    path = reverse("django_vzaps:webhook", kwargs={"public_id": public_id, "secret": secret.reveal()})
+    url = conf.current().webhook_base_url + path
+    return Plan(
+        url=Secret(url),
+        events=wanted,
+        record={
+            "public_id": str(public_id),
+            "secret_hash": crypto.hash_secret(secret),
+            "host_and_path": mirror.host_and_path(url),
+            "events": sorted(wanted),
+        },
+    )
+
+
+def set(instance: Instance, *, actor: Actor, events: Sequence[str] | None = None) -> Operation:  # noqa: A001
+    """Point the instance's webhook at this site with a new secret, read it back and compare.
+
+    ``events``: None keeps those wanted before, or takes ``VZAPS["WEBHOOK_EVENTS"]``. The old secret is accepted until
+    VZaps is seen to have the new one, and :data:`GRACE` longer. Afterwards ``instance.webhook.drift`` says what
+    differs, if anything does. Raises :class:`ChangeFailed`, :class:`NotConfigured` or :class:`OutcomeUnknown`.
+    """
+    api = client_for(instance)
+    webhook, _made = Webhook.objects.get_or_create(instance=instance)
+    planned = plan(webhook.public_id, webhook.desired_events if events is None else events)
+    operation = open_operation(
+        OperationKind.SET_WEBHOOK,
+        actor=actor,
+        account=instance.account,
+        instance=instance,
+        parameters={"events": list(planned.events), "host_and_path": planned.record["host_and_path"]},
+        baseline={"webhook": planned.record},
+        # One at a time: two secrets can be live, a third would shut out whatever VZaps has.
+        lock=f"webhook:{instance.pk}",
+    ).operation
+    before = {
+        column: getattr(webhook, column)
+        for column in (
+            "secret_hash",
+            "previous_secret_hash",
+            "previous_secret_expires_at",
+            "desired_host_and_path",
+            "desired_events",
+        )
+    }
+    # Written before the call: the first event may be here before VZaps' answer is.
+    Webhook.objects.filter(pk=webhook.pk).update(
+        secret_hash=planned.record["secret_hash"],
+        previous_secret_hash=webhook.secret_hash,
+        previous_secret_expires_at=None,
+        desired_host_and_path=planned.record["host_and_path"],
+        desired_events=planned.record["events"],
+    )
+    try:
+        carry_out(
+            operation,
+            lambda: api.webhooks.set(
+                instance_id=instance.vzaps_id,
+                instance_token=token_of(instance),
+                webhook_url=planned.url.reveal(),
+                events=list(planned.events),
+            ),
+            consequence=lambda _answer: None,
+            undo=lambda: _restore(webhook.pk, before),
+        )
+    finally:
+        instance.webhook = Webhook.objects.get(pk=webhook.pk)
+    with suppress(ReadFailed):  # Set and not read back: shown as not checked since.
+        check(instance)
+    return operation
+
+
+def check(instance: Instance) -> Webhook:
+    """Read the webhook back from VZaps and note what it is there. Raises :class:`ReadFailed`."""
+    asked_at = timezone.now()
+    try:
+        answer = client_for(instance).webhooks.get(instance.vzaps_id, instance_token=token_of(instance))
+    except VZapsError as error:
+        raise ReadFailed(in_words(error), error=error) from error
+    with transaction.atomic():
+        webhook, _made = Webhook.objects.select_for_update().get_or_create(instance=instance)
+        if webhook.checked_at is None or webhook.checked_at <= asked_at:
+            webhook.actual_host_and_path = mirror.seen_host_and_path(webhook, answer.webhook or "")
+            webhook.actual_events = sorted(answer.events)
+            webhook.checked_at = asked_at
+            _follow_secret(webhook, answer)
+            webhook.save()
+    instance.webhook = webhook
+    return webhook
+
+
+def _follow_secret(webhook: Webhook, answer: WebhookSettings) -> None:
+    """Keep the secret that VZaps has as the present one; the other dies, after a while, once it is of no use."""
+    if not webhook.previous_secret_hash or webhook.previous_secret_expires_at is not None:
+        return
+    secret = urlsplit(answer.webhook or "").path.rstrip("/").rpartition("/")[2]
+    if crypto.matches(secret, webhook.secret_hash):
+        webhook.previous_secret_expires_at = timezone.now() + GRACE
+    elif crypto.matches(secret, webhook.previous_secret_hash):
+        webhook.secret_hash, webhook.previous_secret_hash = webhook.previous_secret_hash, webhook.secret_hash
+
+
+def _restore(pk: int, columns: dict[str, Any]) -> None:
+    Webhook.objects.filter(pk=pk).update(**columns)
