@@ -34,6 +34,12 @@ hypothesis.settings.register_profile("suite", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("suite")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes() -> None:
+    # Inherited by the workers, the name would be looked up before they have the checkout on their path.
+    del os.environ["DJANGO_SETTINGS_MODULE"]
+
+
 def pytest_report_header() -> list[str]:
     return [
         f"django_vzaps {django_vzaps.__version__} from {os.path.dirname(django_vzaps.__file__)}",

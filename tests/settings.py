@@ -37,7 +37,7 @@ TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en"
 ALLOWED_HOSTS = ["testserver", "127.0.0.1", "localhost"]
 ROOT_URLCONF = "tests.urls"
-DEFAULT_AUTO_FIELD = os.environ.get("HOSTILE_AUTO_FIELD", "django.db.models.BigAutoField")
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 INSTALLED_APPS = [
     "django.contrib.admin",
     "django.contrib.auth",
