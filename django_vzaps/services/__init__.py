@@ -6,7 +6,17 @@ Changes take ``actor`` (a user, or None for the system) and return their :class:
 from __future__ import annotations
 
 from django_vzaps.client import VZapsError
-from django_vzaps.services import connection, instances, messages, operations, sessions, subscriptions, sync, webhooks
+from django_vzaps.services import (
+    accounts,
+    connection,
+    instances,
+    messages,
+    operations,
+    sessions,
+    subscriptions,
+    sync,
+    webhooks,
+)
 from django_vzaps.services.clients import client_for
 from django_vzaps.services.errors import (
     AlreadySubscribed,
@@ -33,6 +43,7 @@ __all__ = [
     "SubscriptionIsActive",
     "SyncRunning",
     "VZapsError",
+    "accounts",
     "client_for",
     "connection",
     "instances",
