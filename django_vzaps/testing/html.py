@@ -26,11 +26,12 @@ h1 { font-size: 1.6rem; line-height: 1.2; margin: 0 0 .25rem; }
 h2 { font-size: 1rem; margin: 2rem 0 .75rem; }
 p { margin: .25rem 0; }
 a { color: var(--accent); }
+main.narrow > .card, main.narrow > div > .card { margin-top: .75rem; }
 .soft { color: var(--soft); font-size: .9rem; }
 .card { background: var(--card); border: 1px solid var(--line); border-radius: 14px; padding: 1.25rem; }
 .grid { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fill, minmax(17rem, 1fr)); }
 .qr { text-align: center; }
-.qr img { width: 100%; max-width: 15rem; border-radius: 8px; background: #fff; image-rendering: pixelated; }
+.qr img { width: 100%; max-width: 15rem; border-radius: 8px; background: #fff; }
 ul.phones { list-style: none; margin: 0; padding: 0; }
 ul.phones li { display: flex; gap: 1rem; align-items: center; padding: .7rem 1.25rem;
   border-top: 1px solid var(--line); }

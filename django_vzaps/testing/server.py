@@ -56,7 +56,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.close_connection:
             self.send_header("Connection", "close")
         self.end_headers()
-        if self.command != "HEAD":
+        if self.command != "HEAD" and answer.status != 204:
             self.wfile.write(answer.body)
 
     def log_message(self, *_arguments: Any) -> None:

@@ -54,7 +54,7 @@ def list_page(fake: FakeVZaps, request: Request) -> Answer:
     sort = {"created_at": "createdAt", "updated_at": "updatedAt"}.get(key := body.get("sort") or "createdAt", key)
     if sort not in SORT_KEYS:
         raise Refusal(400, "validation_error", f"sort must be one of {', '.join(SORT_KEYS)}.")
-    descending = body.get("sortDesc", body.get("sort_desc", "sort" not in body))
+    descending = body.get("sortDesc", body.get("sort_desc", not body.get("sort")))
     found.sort(key=SORT_KEYS[sort], reverse=bool(descending))
     rows = found[(page - 1) * size : page * size]
     connected = sum(item.connected for item in found)
@@ -81,6 +81,8 @@ def get(fake: FakeVZaps, request: Request) -> Answer:
 def update(fake: FakeVZaps, request: Request) -> Answer:
     """Change what the body names: ``name``, ``reject_calls``, ``auto_read_messages``, ``labels``."""
     body = request.json()
+    if not body:
+        raise Refusal(400, "validation_error", "The body names nothing to change.")
     instance = instance_of(fake, request)
     name = valid_name(body["name"]) if "name" in body else instance.name
     reject_calls = valid_flag(body, "reject_calls", instance.reject_calls)

@@ -176,6 +176,9 @@ def _required(request: Request, fields: dict[str, type | tuple[type, ...]]) -> d
     for name, kind in fields.items():
         if not isinstance(body.get(name), kind) or body[name] == "":
             raise Refusal(400, "validation_error", f"{name} is required.")
+    phone = body.get("phone", "0")
+    if not (phone.isascii() and phone.isdigit()) and "@" not in phone:
+        raise Refusal(400, "validation_error", "phone must be digits, or the address of a group.")
     return body
 
 
