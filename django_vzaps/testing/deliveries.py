@@ -76,11 +76,11 @@ class Deliveries:
         if faults.reordered:
             faults.reordered -= 1
             self._held = [entry] * copies + self._held
-            if not faults.reordered:
-                self._start(self._held)
-                self._held = []
-            return
-        self._start([entry] * copies)
+        else:
+            self._held += [entry] * copies
+        if not faults.reordered:
+            self._start(self._held)
+            self._held = []
 
     def retry(self, instance: FakeInstance, entry: LogEntry) -> None:
         """Deliver once more what the log kept, to where the webhook points now. Called with the fake's lock held."""

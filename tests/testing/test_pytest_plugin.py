@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import pytest
+import requests
+from django.http import HttpRequest, HttpResponse
+from django.urls import path
+
+from django_vzaps.testing import FakeVZaps
+from django_vzaps.testing.pytest_plugin import fake_vzaps
+from tests.testing.conftest import CREDENTIALS
+
+__all__ = ["fake_vzaps"]
+
+received: list[tuple[str, bytes, bool]] = []
+
+
+def hook(request: HttpRequest) -> HttpResponse:
+    received.append((request.get_full_path(), request.body, request.is_secure()))
+    return HttpResponse(status=202)
+
+
+urlpatterns = [path("hook/", hook)]
+
+
+@pytest.mark.urls("tests.testing.test_pytest_plugin")
+def test_the_fixture_answers_for_vzaps_and_delivers_into_the_project(fake_vzaps: FakeVZaps) -> None:
+    received.clear()
+    assert requests.post("https://vzaps.test/token", json=CREDENTIALS, timeout=1).status_code == 200
+    instance = fake_vzaps.add_instance(connected=True, webhook="https://hooks.example.test/hook/?a=1", events=["All"])
+    event = fake_vzaps.receive(instance.id)
+    assert [(target, secure) for target, _, secure in received] == [("/hook/?a=1", True)]
+    assert event["event"]["info"]["id"].encode() in received[0][1]
+    assert fake_vzaps.logs(instance.id)[0].response_code == 202
