@@ -25,7 +25,7 @@ class Fields:
     """
 
     def __init__(self, answer: Mapping[str, Any]) -> None:
-        self.raw: Mapping[str, Any] = without_secrets(answer)
+        self._answer = answer
         self._values: dict[str, Any] = {}
         for key, value in answer.items():
             if self._values.get(plain(key)) in (None, ""):
@@ -33,6 +33,12 @@ class Fields:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(self._values)})"
+
+    @property
+    def raw(self) -> Mapping[str, Any]:
+        """The whole object, without secrets."""
+        cleaned: Mapping[str, Any] = without_secrets(self._answer)
+        return cleaned
 
     @classmethod
     def of(cls, answer: Any, what: str) -> Fields:

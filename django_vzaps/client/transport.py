@@ -6,7 +6,7 @@ import json
 import random
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
 from typing import Any, Final, Self, TypeVar
@@ -102,13 +102,15 @@ class Transport:
         Raises VZapsCallError, or ValueError for an instance token that cannot be sent.
         """
         instance_token = as_secret(instance_token, "instance_token") if instance_token else None
-        content = None if body is None else json.dumps(body, allow_nan=False).encode()
-        send = partial(self._send, method, path, content, query, instance_token, _BUSY if read else None, fresh)
+        repeat_on = _BUSY if read else None
         token = self.tokens.current()
-        answer = send(token)
+        request = self._prepared(method, path, body, query, instance_token=instance_token, token=token, fresh=fresh)
+        answer = self._send(request, path, repeat_on, fresh=fresh)
         if answer.status == 401:
             token = self.tokens.after(token)
-            answer = send(token)
+            request = request.copy()
+            request.headers["Authorization"] = _bearer(token)
+            answer = self._send(request, path, repeat_on, fresh=fresh)
         secrets = [self._client_token, self._client_secret, token.token, *([instance_token] if instance_token else [])]
         error = refusal(answer, secrets=secrets, now=self._clock())
         if error is not None:
@@ -118,78 +120,65 @@ class Transport:
     def _sign_in(self) -> AccessToken:
         """``POST /token`` (API.md section 2.1), repeated only when the connection failed."""
         asked_at = self._clock()
+        path = Path.of("/token")
         credentials = {"client_token": self._client_token, "client_secret": self._client_secret}
-        answer = self._send(
-            "POST",
-            Path.of("/token"),
-            json.dumps(credentials, default=Secret.reveal).encode(),
-            None,
-            None,
-            frozenset(),
-            False,
-            None,
-        )
+        answer = self._send(self._prepared("POST", path, credentials), path, frozenset())
         error = refusal(answer, secrets=credentials.values(), now=self._clock(), signing_in=True)
         if error is not None:
             raise error
         return _read(answer, partial(AccessToken.of, asked_at=asked_at))
 
-    def _send(
+    def _prepared(
         self,
         method: str,
         path: Path,
-        content: bytes | None,
-        query: Mapping[str, Any] | None,
-        instance_token: Secret | None,
-        repeat_on: frozenset[int] | None,
-        fresh: bool,
-        token: AccessToken | None,
+        body: Any,
+        query: Mapping[str, Any] | None = None,
+        *,
+        instance_token: Secret | None = None,
+        token: AccessToken | None = None,
+        fresh: bool = False,
+    ) -> requests.PreparedRequest:
+        """The whole request, here and not where it is sent: no frame that can fail later holds a revealed secret."""
+        request = self._wire.prepared(method, path.wire, query=query, content=_encoded(body))
+        request.headers.update({"Accept": "application/json", "User-Agent": "django-vzaps"})
+        if body is not None:
+            request.headers["Content-Type"] = "application/json"
+        if fresh:
+            request.headers["Connection"] = "close"
+        if token is not None:
+            request.headers["Authorization"] = _bearer(token)
+            request.headers["X-Client-Token"] = self._client_token.reveal()
+        if instance_token is not None:
+            request.headers["X-Instance-Token"] = instance_token.reveal()
+        return request
+
+    def _send(
+        self, request: requests.PreparedRequest, path: Path, repeat_on: frozenset[int] | None, *, fresh: bool = False
     ) -> Answer:
-        """Send once; and again when no connection came about or the status is in ``repeat_on`` (None: never again)."""
-        request = self._prepared(method, path, content, query, instance_token, fresh, token)
+        """Send once; and again when the connection failed or the status is in ``repeat_on`` (None: never again)."""
         for attempt in count():
             last = repeat_on is None or attempt >= self._retries
             wait = _pause(attempt)
             try:
                 answer = self._exchange(request, path, fresh)
             except VZapsTransportError as error:
-                # A read that was answered too late is not asked again: it has used up the caller's patience.
+                # What was sent and not answered in time is not asked again: it has used up the caller's patience.
                 if last or not (isinstance(error, VZapsConnectionError) or not error.may_have_been_carried_out):
                     raise
             else:
                 if last or answer.status not in (repeat_on or ()):
                     return answer
-                wait = answer.retry_after(self._clock()) or wait
+                asked = answer.retry_after(self._clock())
+                wait = wait if asked is None else asked
             self._sleep(min(wait, LONGEST_WAIT))
         raise AssertionError("count() does not end")  # pragma: no cover
-
-    def _prepared(
-        self,
-        method: str,
-        path: Path,
-        content: bytes | None,
-        query: Mapping[str, Any] | None,
-        instance_token: Secret | None,
-        fresh: bool,
-        token: AccessToken | None,
-    ) -> requests.PreparedRequest:
-        headers = {"Accept": "application/json", "User-Agent": "django-vzaps"}
-        if content is not None:
-            headers["Content-Type"] = "application/json"
-        if fresh:
-            headers["Connection"] = "close"
-        if token is not None:
-            headers["Authorization"] = f"Bearer {token.token.reveal()}"
-            headers["X-Client-Token"] = self._client_token.reveal()
-        if instance_token is not None:
-            headers["X-Instance-Token"] = instance_token.reveal()
-        return self._wire.prepared(method, path.wire, headers=headers, query=query, content=content)
 
     def _exchange(self, request: requests.PreparedRequest, path: Path, fresh: bool) -> Answer:
         started = time.monotonic()
         outcome, request_id = "no answer", ""
         try:
-            answer = self._wire.exchange(request, fresh=fresh)
+            answer = _without_echo(self._wire.exchange(request, fresh=fresh), request)
         except VZapsCallError as error:
             outcome = type(error).__name__
             raise
@@ -207,6 +196,28 @@ def as_secret(value: Secret | str, name: str) -> Secret:
     if not sendable(value):
         raise ValueError(f"{name} is empty or holds characters that cannot be sent.")
     return value
+
+
+def _bearer(token: AccessToken) -> str:
+    return f"Bearer {token.token.reveal()}"
+
+
+def _without_echo(answer: Answer, request: requests.PreparedRequest) -> Answer:
+    """Forget a request id that repeats a credential: it goes into logs and errors."""
+    sent = [request.headers.get(name, "") for name in ("Authorization", "X-Client-Token", "X-Instance-Token")]
+    if any(secret and secret.removeprefix("Bearer ") in answer.request_id for secret in sent):
+        return replace(answer, headers={})
+    return answer
+
+
+def _encoded(body: Any) -> bytes | None:
+    return None if body is None else json.dumps(body, allow_nan=False, default=_revealed).encode()
+
+
+def _revealed(value: Any) -> str:
+    if isinstance(value, Secret):
+        return value.reveal()
+    raise TypeError(f"{type(value).__name__} cannot be sent as JSON.")
 
 
 def _read(answer: Answer, parse: Callable[[Any], T]) -> T:

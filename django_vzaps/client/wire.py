@@ -74,18 +74,10 @@ class Wire:
         self._pool.close()
 
     def prepared(
-        self,
-        method: str,
-        path: str,
-        *,
-        headers: Mapping[str, str],
-        query: Mapping[str, Any] | None,
-        content: bytes | None,
+        self, method: str, path: str, *, query: Mapping[str, Any] | None, content: bytes | None
     ) -> requests.PreparedRequest:
-        """The request as it will be sent; ``path`` is already percent-encoded and begins with a slash."""
-        return requests.Request(
-            method, f"{self._base_url}{path}", params=query, headers=dict(headers), data=content
-        ).prepare()
+        """The request, without headers of ours; ``path`` is percent-encoded and begins with a slash."""
+        return requests.Request(method, f"{self._base_url}{path}", params=query, data=content).prepare()
 
     def exchange(self, request: requests.PreparedRequest, *, fresh: bool) -> Answer:
         """Send ``request`` and read the whole answer; on a connection of its own when ``fresh``.

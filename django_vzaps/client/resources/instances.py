@@ -22,7 +22,7 @@ class Instances:
         request: Mapping[str, Any] | None = None,
         *,
         name: str | None = None,
-        webhook: str | None = None,
+        webhook: Secret | str | None = None,
         events_subscribe: Sequence[str] | str | None = None,
         reject_calls: bool | None = None,
         auto_read_messages: bool | None = None,

@@ -28,7 +28,7 @@ class Webhooks:
         *,
         instance_id: str | None = None,
         instance_token: Secret | str | None = None,
-        webhook_url: str | None = None,
+        webhook_url: Secret | str | None = None,
         events: Sequence[str] | str | None = None,
     ) -> WebhookSettings:
         """Send events to ``webhook_url`` (API.md section 5.2). Without ``events`` the list of events stays as it is.
