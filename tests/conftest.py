@@ -21,6 +21,8 @@ import django_vzaps  # noqa: E402
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
+pytest_plugins = ["django_vzaps.testing.pytest_plugin"]
+
 NEEDS = {
     "postgres": ("PostgreSQL", connection.vendor == "postgresql"),
     "mariadb": ("MariaDB", connection.vendor == "mysql"),
@@ -43,7 +45,7 @@ def pytest_xdist_setupnodes() -> None:
 def pytest_report_header() -> list[str]:
     return [
         f"django_vzaps {django_vzaps.__version__} from {os.path.dirname(django_vzaps.__file__)}",
-        f"Django {django.get_version()} on {connection.display_name}",
+        f"Django {django.get_version()} on {connection.vendor}",
     ]
 
 
