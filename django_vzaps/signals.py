@@ -23,7 +23,7 @@ instance_removed = Signal()
 subscription_changed = Signal()
 """``instance``, ``subscription``, ``old``, ``new``: normalised states."""
 event_received = Signal()
-"""``instance``, ``event``: an event was stored for the first time, and not handled yet."""
+"""``instance``, ``event`` (typed; its row is ``event.record``): an event is about to be handled. At least once each."""
 
 
 def send_on_commit(signal: Signal, *, sender: type, **kwargs: Any) -> None:

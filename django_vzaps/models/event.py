@@ -51,6 +51,12 @@ _RETURNING: Final = {
 
 
 class EventManager(models.Manager["Event"]):
+    def due(self) -> models.QuerySet[Event]:
+        """Pending events that wait for nothing but being handled."""
+        return self.filter(
+            models.Q(retry_at__isnull=True) | models.Q(retry_at__lte=timezone.now()), state=EventState.PENDING
+        )
+
     def store(
         self,
         *,

@@ -1,0 +1,143 @@
+"""Handing stored events to handlers. The database is the queue; who drains it is woken by the doorbell.
+
+Promise: the handlers are offered an instance's events in the order of their ids, on the first attempt. A failed attempt
+sets the event aside, to be tried again later and overtaken meanwhile.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from typing import Final
+
+from celery import current_app
+from django.db.models import Q
+from django.utils import timezone
+
+from django_vzaps import conf, signals
+from django_vzaps.events import connection, doorbell, handlers, inbound, runs
+from django_vzaps.events.lease import Lease, LeaseLost
+from django_vzaps.models import Event, EventState, HandlerRun, HandlerRunState, Instance
+
+logger = logging.getLogger("django_vzaps.events")
+
+#: How long one drain works before it makes room for other instances' drains.
+SLICE_SECONDS: Final = 1.0
+_BATCH: Final = 100
+_FIRST_RETRY: Final = timedelta(seconds=30)
+_LAST_RETRY: Final = timedelta(hours=1)
+_FOURFOLD: Final = 5  # times; by then the last is reached
+
+
+def wake(instance_id: int) -> bool:
+    """Have the instance's events handled: by a worker, or here and now with ``VZAPS["TASKS"] = "inline"``.
+
+    Never raises; False where the broker could not be told. The sweep finds what was not handled.
+    """
+    try:
+        if conf.current().tasks == "inline" or current_app.conf.task_always_eager:
+            drain(instance_id, seconds=None)
+            return True
+        return doorbell.ring(instance_id)
+    except Exception:
+        logger.exception("The events of instance %s could not be handled now", instance_id)
+        return False
+
+
+def drain(instance_id: int, *, seconds: float | None = SLICE_SECONDS) -> int:
+    """Handle the instance's due events, oldest first, and return how many.
+
+    Stops when none is left, or after ``seconds`` (at least one event is handled): then the doorbell is rung for the
+    rest. Does nothing while another process drains the instance.
+    """
+    until = None if seconds is None else time.monotonic() + seconds
+    handled = 0
+    while lease := Lease.take(instance_id):
+        try:
+            # Before the look: who stores an event from now on rings again.
+            doorbell.silence(instance_id)
+            handled += _handle_due(lease, until)
+        except LeaseLost:
+            logger.info("The drain of instance %s was taken over by another process", instance_id)
+            return handled
+        finally:
+            lease.release()
+        # Once more after the release: who was woken meanwhile found the lease taken, and went away.
+        if not Event.objects.due().filter(instance_id=instance_id).exists():
+            return handled
+        if until is not None and time.monotonic() >= until:
+            doorbell.ring(instance_id)
+            return handled
+    return handled
+
+
+def _handle_due(lease: Lease, until: float | None) -> int:
+    due = Event.objects.due().filter(instance_id=lease.instance_id).order_by("pk").values_list("pk", flat=True)
+    handled = 0
+    latest: datetime | None = None
+    try:
+        # By state and not from the last id on: ids are not committed in their order.
+        while pks := list(due[:_BATCH]):
+            for pk in pks:
+                lease.renew()
+                # One by one: a payload may be as large as VZAPS["WEBHOOK_MAX_BYTES"].
+                record = Event.objects.select_related("instance__account").filter(pk=pk).first()
+                if record is not None and record.state == EventState.PENDING:
+                    _handle(record, lease)
+                    latest = max(latest or record.received_at, record.received_at)
+                    handled += 1
+                if until is not None and time.monotonic() >= until:
+                    return handled
+    finally:
+        _note_last_event(lease.instance_id, latest)
+    return handled
+
+
+def _handle(record: Event, lease: Lease) -> None:
+    event = inbound.from_record(record)
+    found = {run.handler: run for run in record.runs.all()}
+    is_first, has_taken_time = not found, False
+    built_in = connection.HANDLERS
+    wanted = [handler for handler in (*built_in, *handlers.registered()) if handler.wants(record.type)]
+    for handler in wanted:
+        if is_first and handler not in built_in:
+            is_first = False
+            _announce(event)
+        if runs.may_run(found.get(handler.name)):
+            if has_taken_time:
+                lease.renew()
+            has_taken_time = True
+            found[handler.name] = runs.attempt(event, handler, found.get(handler.name))
+    if is_first:
+        _announce(event)
+    _conclude(record, {handler.name for handler in wanted}, found.values())
+
+
+def _announce(event: inbound.InboundEvent) -> None:
+    signals.send_on_commit(signals.event_received, sender=Event, instance=event.instance, event=event)
+
+
+def _conclude(record: Event, wanted: Collection[str], found: Collection[HandlerRun]) -> None:
+    """Close the event, or set it aside where a handler has attempts left."""
+    again = [run.attempts for run in found if run.handler in wanted and runs.may_run(run)]
+    retry_at = None
+    if again:
+        state = EventState.PENDING
+        retry_at = timezone.now() + min(_FIRST_RETRY * 4 ** min(max(again) - 1, _FOURFOLD), _LAST_RETRY)
+    elif any(run.state in (HandlerRunState.FAILED, HandlerRunState.INTERRUPTED) for run in found):
+        state = EventState.FAILED
+    elif found or signals.event_received.has_listeners(Event):
+        state = EventState.DONE
+    else:
+        state = EventState.IGNORED
+    # Failed by another process that took this one for dead: what is known here is newer.
+    unfinished = Event.objects.filter(pk=record.pk, state__in=[EventState.PENDING, EventState.FAILED])
+    unfinished.update(state=state, retry_at=retry_at)
+
+
+def _note_last_event(instance_id: int, at: datetime | None) -> None:
+    if at is not None:
+        older = Q(last_event_at__isnull=True) | Q(last_event_at__lt=at)
+        Instance.objects.filter(older, pk=instance_id).update(last_event_at=at)

@@ -1,0 +1,83 @@
+"""What makes two deliveries the same event.
+
+VZaps sends no event id (API.md section 6.3), so the identity of an event is its meaning.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from django_vzaps.events import parsing
+from django_vzaps.events.parsing import Jid
+
+#: Part of every key: raise it when the meaning of a key changes, and old keys collide with none.
+VERSION: Final = 1
+
+#: Each delivery of these says something, even if it says what the one before said.
+WITHOUT_KEY: Final = frozenset({"Connected", "Disconnected", "Presence", "ChatPresence"})
+
+
+def semantic_key(payload: Mapping[str, Any]) -> str | None:
+    """The SHA-256 of what an unwrapped payload means, in hex; None where every delivery counts.
+
+    Message: type, chat, id, direction and content, so that a redelivery is the same and a revision (a media URL, the
+    phone behind a LID) is not. ReadReceipt: type, state, chat, reader and the ids in any order. Others: the body.
+    """
+    event_type = parsing.canonical_type(parsing.lookup(payload, "type"))
+    if event_type in WITHOUT_KEY:
+        return None
+    event = parsing.lookup(payload, "event", payload)
+    meaning: list[Any] | None = None
+    if event_type == "Message":
+        meaning = _message(payload, event)
+    elif event_type == "ReadReceipt":
+        meaning = _read_receipt(payload, event)
+    return _digest([event_type, *(meaning or ["body", canonical(payload)])])
+
+
+def text_key(text: str) -> str:
+    """The key of a body that could not be parsed."""
+    return _digest(["text", text])
+
+
+def canonical(value: Any) -> Any:
+    """The value without what may differ between two copies of the same thing: spelling and order of keys."""
+    if isinstance(value, Mapping):
+        items = sorted((parsing.normalised(key), str(key), key) for key in value)
+        return [[name, canonical(value[key])] for name, _, key in items]
+    if isinstance(value, list | tuple):
+        return [canonical(item) for item in value]
+    return value
+
+
+def _message(payload: Mapping[str, Any], event: Any) -> list[Any] | None:
+    message_id = parsing.first(event, "info.id", "id")
+    if message_id is None:
+        return None
+    return [
+        str(Jid.parse(parsing.first(event, "info.chat", "chat"))),
+        str(message_id),
+        parsing.flag(parsing.first(event, "info.is_from_me", "is_from_me")),
+        canonical(parsing.lookup(event, "message")),
+        str(parsing.first(payload, "media_url", "event.media_url") or ""),
+        [str(Jid.parse(parsing.lookup(event, f"info.{name}"))) for name in ("sender_alt", "recipient_alt")],
+    ]
+
+
+def _read_receipt(payload: Mapping[str, Any], event: Any) -> list[Any] | None:
+    ids = parsing.texts(parsing.first(event, "message_ids", "message_id"))
+    if not ids:
+        return None
+    return [
+        str(parsing.first(payload, "state", "event.state") or ""),
+        str(parsing.first(event, "chat", "info.chat") or ""),
+        str(parsing.first(event, "sender", "info.sender") or ""),
+        sorted(ids),
+    ]
+
+
+def _digest(meaning: list[Any]) -> str:
+    return hashlib.sha256(json.dumps([VERSION, *meaning], separators=(",", ":")).encode()).hexdigest()

@@ -1,0 +1,109 @@
+"""Taking in what VZaps posts: decoded, stripped of secrets, stored once."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from django_vzaps.events import keys, parsing
+from django_vzaps.models import Event, EventSource, EventState
+from django_vzaps.models.event import Stored
+from django_vzaps.models.fields import storable
+from django_vzaps.secret import MASK, redacted
+
+_TYPE_LENGTH: Final = 64
+_ID_LENGTH: Final = 128
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Row:
+    """What is stored of a body, beside where and when it came from."""
+
+    type: str
+    payload: str
+    key: str | None
+    state: str
+    occurred_at: datetime | None = None
+    message_id: str = ""
+    chat: str = ""
+
+
+def receive(
+    body: bytes, *, instance_id: int, vzaps_id: str, named: str = "", source: str = EventSource.WEBHOOK
+) -> Stored:
+    """Store an authentic body for the instance, whatever is in it; a redelivery only counts.
+
+    What is not a JSON object is kept as ``unparsed``, for a person to see. What names another instance, in the body
+    or in ``named`` (the header ``X-Instance-ID``, API.md section 6), is kept as ``ignored`` and never acted on: this
+    instance's URL was entered there by mistake. Secrets are masked; otherwise the text is kept as it came. Raises what
+    the database raises.
+    """
+    text = _text(body)
+    try:
+        row = _parsed(text, vzaps_id=vzaps_id, named=named)
+    except (ValueError, RecursionError):
+        # Not JSON, not an object, nested too deeply, or with a number of thousands of digits.
+        row = _Row(type="", payload=_masked(text), key=keys.text_key(text), state=EventState.UNPARSED)
+    return Event.objects.store(
+        instance_id=instance_id,
+        source=source,
+        type=row.type,
+        payload=row.payload,
+        key=row.key,
+        state=row.state,
+        occurred_at=row.occurred_at,
+        message_id=row.message_id,
+        chat=row.chat,
+    )
+
+
+def _text(body: bytes) -> str:
+    # A broken character in a name is no reason to lose a message.
+    return body.decode(json.detect_encoding(body), "replace")
+
+
+def _parsed(text: str, *, vzaps_id: str, named: str) -> _Row:
+    body = json.loads(text)
+    if not isinstance(body, Mapping):
+        raise ValueError("an event is an object")  # noqa: TRY004 - as a JSON error is
+    body = parsing.decoded(body)
+    clean = redacted(body)
+    payload = parsing.unwrapped(body)
+    event = parsing.lookup(payload, "event", payload)
+    ids = parsing.texts(parsing.first(event, "info.id", "message_ids", "message_id"))
+    return _Row(
+        type=storable(parsing.canonical_type(parsing.lookup(payload, "type")), _TYPE_LENGTH),
+        payload=storable(text if clean == body else json.dumps(clean)),
+        key=keys.semantic_key(payload),
+        state=EventState.IGNORED if _is_anothers(payload, vzaps_id, named) else EventState.PENDING,
+        occurred_at=parsing.moment(parsing.first(event, "info.timestamp", "timestamp")),
+        message_id=storable(ids[0], _ID_LENGTH) if len(ids) == 1 else "",
+        chat=storable(parsing.Jid.parse(parsing.first(event, "info.chat", "chat")), _ID_LENGTH),
+    )
+
+
+def _is_anothers(payload: Mapping[str, Any], vzaps_id: str, named: str) -> bool:
+    claims = (named, parsing.lookup(payload, "instance_id"))
+    # Only what looks like a VZaps id says so: nothing is documented about these places.
+    return any(isinstance(claim, str) and claim.startswith("VZ") and claim != vzaps_id for claim in claims)
+
+
+_NAMED_TEXT: Final = re.compile(
+    r"""(?P<quote>\\{0,8}["'])(?P<name>[A-Za-z_-]{1,40})(?P=quote)\s*:\s*(?P<open>\\{0,8}["'])(?P<value>[^"'\\]*)"""
+)
+
+
+def _masked(text: str) -> str:
+    """The text with the values of secrets masked, as far as they can be told in what is not JSON."""
+
+    def mask(found: re.Match[str]) -> str:
+        value = found["value"]
+        if not value or redacted({found["name"]: value}) == {found["name"]: value}:
+            return found[0]
+        return found[0].removesuffix(value) + MASK
+
+    return storable(_NAMED_TEXT.sub(mask, text))

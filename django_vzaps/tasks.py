@@ -1,0 +1,49 @@
+"""What Celery runs. Every task may run twice, late, or for a row that is gone."""
+
+from __future__ import annotations
+
+import logging
+
+from celery import shared_task
+
+from django_vzaps import conf, services
+from django_vzaps.events import dispatch
+from django_vzaps.events import sweep as sweeping
+from django_vzaps.models import Account
+
+logger = logging.getLogger("django_vzaps.tasks")
+
+
+@shared_task(name="django_vzaps.sync_all_accounts", ignore_result=True)
+def sync_all_accounts() -> None:
+    """Sync every active account, each in a task of its own."""
+    Account.objects.from_settings()
+    for pk in Account.objects.filter(is_active=True).values_list("pk", flat=True):
+        if conf.current().tasks == "inline":
+            sync_account(pk)
+        else:
+            sync_account.delay(pk)
+
+
+@shared_task(name="django_vzaps.sync_account", ignore_result=True)
+def sync_account(pk: int) -> None:
+    """Sync one account. Fails as a task where VZaps cannot be read; the account keeps the reason."""
+    account = Account.objects.filter(pk=pk, is_active=True).first()
+    if account is None:
+        return
+    try:
+        services.sync.sync_account(account)
+    except services.SyncRunning:
+        logger.info("Account %s is being synced already", pk)
+
+
+@shared_task(name="django_vzaps.drain_instance", ignore_result=True)
+def drain_instance(pk: int) -> None:
+    """Handle an instance's events for about a second; rings again where more are waiting."""
+    dispatch.drain(pk)
+
+
+@shared_task(name="django_vzaps.sweep", ignore_result=True)
+def sweep() -> None:
+    """Wake instances whose events nobody handled, give up overdue operations, delete old events."""
+    sweeping.sweep()
