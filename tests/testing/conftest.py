@@ -35,7 +35,8 @@ class Caller:
 
 def log_in(fake: FakeVZaps, **credentials: str) -> Caller:
     answer = fake.handle("POST", "/token", {}, json.dumps(CREDENTIALS | credentials).encode())
-    return Caller(fake, {"Authorization": f"Bearer {json.loads(answer.body)['access_token']}"})
+    granted = json.loads(answer.body)
+    return Caller(fake, {"Authorization": f"Bearer {granted.get('access_token') or granted['accessToken']}"})
 
 
 @dataclass
