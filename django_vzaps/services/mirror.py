@@ -18,7 +18,7 @@ from django_vzaps.services import billing, connection
 Changes = dict[str, tuple[Any, Any]]
 
 INSTANCE_COLUMNS: Final = [
-    "account",
+    "account_id",
     "name",
     "token",
     "url",
@@ -92,10 +92,15 @@ def apply_subscription(subscription: Subscription, answer: client.Instance, *, a
     """Put the billing side of ``answer`` on ``subscription`` without saving. Returns the changed columns."""
     if subscription.refreshed_at is not None and asked_at < subscription.refreshed_at:
         return {}
-    if answer.billing_status is None:
+    billing_status = answer.billing_status
+    if billing_status is None:
+        # Some of VZaps' documents show the billing state as ``status`` (API.md 17.9).
+        known = SubscriptionState.from_billing_status(answer.status or "") != SubscriptionState.UNKNOWN
+        billing_status = answer.status if known else None
+    if billing_status is None:
         return {}
     before = {column: getattr(subscription, column) for column in SUBSCRIPTION_COLUMNS}
-    subscription.billing_status = storable(answer.billing_status, 255)
+    subscription.billing_status = storable(billing_status, 255)
     subscription.state = SubscriptionState.from_billing_status(subscription.billing_status)
     # VZaps leaves empty fields out: in an answer that speaks of billing, no date means that there is none.
     subscription.cancel_at = answer.cancel_at
