@@ -1,0 +1,10 @@
+"""The admin: run instances without leaving Django."""
+
+from __future__ import annotations
+
+from django_vzaps.admin.accounts import AccountAdmin
+from django_vzaps.admin.events import EventAdmin
+from django_vzaps.admin.instances import InstanceAdmin
+from django_vzaps.admin.operations import OperationAdmin
+
+__all__ = ["AccountAdmin", "EventAdmin", "InstanceAdmin", "OperationAdmin"]

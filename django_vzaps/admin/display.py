@@ -1,0 +1,150 @@
+"""How states, times and payloads look on an admin page. Everything that comes from outside is escaped here."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from django.db.models import TextChoices
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.timesince import timesince
+from django.utils.translation import gettext as _
+
+from django_vzaps.models import (
+    ConnectionSource,
+    ConnectionState,
+    Event,
+    EventState,
+    Instance,
+    Operation,
+    OperationOutcome,
+    Subscription,
+    SubscriptionState,
+    Webhook,
+)
+
+NOTHING: Final = "–"  # noqa: RUF001 - a dash where there is nothing to show
+LONGEST_PAYLOAD: Final = 100_000
+
+_TONES: Final = {
+    ConnectionState.CONNECTED: "good",
+    ConnectionState.STALE: "warning",
+    ConnectionState.DISCONNECTED: "bad",
+    SubscriptionState.ACTIVE: "good",
+    SubscriptionState.TRIALING: "good",
+    SubscriptionState.PAST_DUE: "bad",
+    SubscriptionState.UNPAID: "bad",
+    SubscriptionState.CANCELED: "warning",
+    SubscriptionState.PAUSED: "warning",
+    SubscriptionState.INCOMPLETE: "warning",
+    EventState.DONE: "good",
+    EventState.FAILED: "bad",
+    EventState.UNPARSED: "warning",
+    OperationOutcome.SUCCEEDED: "good",
+    OperationOutcome.FAILED: "bad",
+    OperationOutcome.UNKNOWN: "warning",
+}
+
+
+def label(choices: type[TextChoices], value: str) -> str:
+    """The value in words, or as it is where a newer version or VZaps wrote it."""
+    return str(choices(value).label) if value in choices.values else value
+
+
+def badge(choices: type[TextChoices], value: str) -> SafeString:
+    """A state as a word in a coloured frame; the word alone says it all."""
+    tone = _TONES.get(choices(value), "quiet") if value in choices.values else "quiet"
+    return format_html('<span class="vzaps-badge vzaps-{}">{}</span>', tone, label(choices, value))
+
+
+def moment(at: datetime) -> str:
+    """A point in time, written out in the reader's time zone and language."""
+    return date_format(timezone.localtime(at) if timezone.is_aware(at) else at, "DATETIME_FORMAT")
+
+
+def ago(at: datetime | None) -> SafeString | str:
+    """How long ago, with the time itself beneath the pointer."""
+    if at is None:
+        return NOTHING
+    young = timezone.now() - at < timedelta(minutes=1)
+    words = _("just now") if young else _("%(age)s ago") % {"age": timesince(at, depth=1)}
+    return format_html('<time datetime="{}" title="{}">{}</time>', at.isoformat(), moment(at), words)
+
+
+def connection(instance: Instance) -> SafeString:
+    """The connection's state, and who said so when: "connected" is a claim that goes stale."""
+    state = badge(ConnectionState, instance.connection_state)
+    if instance.connection_asked_at is None:
+        return state
+    source = label(ConnectionSource, instance.connection_source)
+    return format_html(
+        '{} <span class="vzaps-quiet">{} {}</span>',
+        state,
+        ago(instance.connection_asked_at),
+        format_html(_("by {}"), source) if source else "",
+    )
+
+
+def billing(instance: Instance) -> SafeString | str:
+    """The billing state and what happens next."""
+    subscription = subscription_of(instance)
+    if subscription is None:
+        return NOTHING
+    state = badge(SubscriptionState, subscription.state)
+    if subscription.state == SubscriptionState.UNKNOWN and subscription.billing_status:
+        state = format_html("{} <bdi>{}</bdi>", state, subscription.billing_status)
+    ends = subscription.cancel_at
+    if ends is None or ends < timezone.now():
+        return state
+    return format_html('{} <span class="vzaps-quiet">{}</span>', state, _("ends %(time)s") % {"time": moment(ends)})
+
+
+def subscription_of(instance: Instance) -> Subscription | None:
+    """The instance's subscription, where one is known."""
+    return getattr(instance, "subscription", None)
+
+
+def drift(webhook: Webhook) -> str:
+    """What differs on VZaps, in words; empty where nothing is known to."""
+    words = {"url": _("another address"), "events": _("other events")}
+    return ", ".join(words.get(what, what) for what in webhook.drift)
+
+
+def event_state(event: Event) -> SafeString:
+    """What became of an event."""
+    return badge(EventState, event.state)
+
+
+def outcome(operation: Operation) -> SafeString:
+    """What became of an operation."""
+    return badge(OperationOutcome, operation.outcome)
+
+
+def from_outside(text: str) -> SafeString | str:
+    """A text that a stranger wrote, kept from turning round the text beside it."""
+    return format_html("<bdi>{}</bdi>", text) if text else NOTHING
+
+
+def pretty(value: Any) -> SafeString | str:
+    """JSON, or a text that should have been JSON, indented."""
+    if value in (None, "", [], {}):
+        return NOTHING
+    text = value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False, default=str)
+    if len(text) > LONGEST_PAYLOAD:
+        text = (
+            text[:LONGEST_PAYLOAD]
+            + "\n"
+            + _("… and %(count)d characters more") % {"count": len(text) - LONGEST_PAYLOAD}
+        )
+    return format_html('<pre class="vzaps-json" tabindex="0">{}</pre>', text)
+
+
+def outside_link(url: str, text: str) -> SafeString | str:
+    """A link that leaves the site, opened in a tab of its own; nothing where the URL is none of the web's."""
+    if not url.startswith(("https://", "http://")):
+        return NOTHING
+    return format_html('<a href="{}" target="_blank" rel="noopener noreferrer">{}</a>', url, text)

@@ -1,0 +1,69 @@
+"""What every page about an instance starts from: who may do what, and which instance is meant."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponseRedirect
+from django.utils.translation import gettext as _
+
+from django_vzaps.admin.remote import RemoteAdmin
+from django_vzaps.models import Instance
+
+#: What can be permitted: Django's own four, and those of ``Instance.Meta.permissions``.
+PERMISSIONS: Final = ("view", "add", "change", "delete", "pair", "restart", "bill", "set_webhook")
+
+
+class InstanceBase(RemoteAdmin):
+    def has_pair_permission(self, request: HttpRequest) -> bool:
+        """Whether the user may pair and disconnect."""
+        return request.user.has_perm("django_vzaps.pair_instance")
+
+    def has_restart_permission(self, request: HttpRequest) -> bool:
+        """Whether the user may restart."""
+        return request.user.has_perm("django_vzaps.restart_instance")
+
+    def has_bill_permission(self, request: HttpRequest) -> bool:
+        """Whether the user may spend money."""
+        return request.user.has_perm("django_vzaps.bill_instance")
+
+    def has_set_webhook_permission(self, request: HttpRequest) -> bool:
+        """Whether the user may say where events are sent."""
+        return request.user.has_perm("django_vzaps.set_webhook_instance")
+
+    def permitted(self, request: HttpRequest) -> dict[str, bool]:
+        """Every permission by name, for templates."""
+        return {name: getattr(self, f"has_{name}_permission")(request) for name in PERMISSIONS}
+
+    def instance_for(self, request: HttpRequest, object_id: int | str, permission: str) -> Instance:
+        """The instance, for a user who may see it and has ``permission``; else ``PermissionDenied`` or ``Http404``."""
+        if not (self.has_view_permission(request) and getattr(self, f"has_{permission}_permission")(request)):
+            raise PermissionDenied
+        instance = self.get_object(request, str(object_id))
+        if instance is None:
+            raise Http404
+        return instance  # type: ignore[no-any-return]
+
+    def to_detail(self, instance: Instance) -> HttpResponseRedirect:
+        """Send the browser to the instance's page."""
+        return HttpResponseRedirect(self.address(Instance, "change", instance.pk))
+
+    def refuse_removed(self, request: HttpRequest, instance: Instance) -> HttpResponseRedirect:
+        """Say that there is nothing on VZaps to change any more."""
+        self.message_user(request, _("This instance is gone from VZaps: it can only be looked at."), messages.ERROR)
+        return self.to_detail(instance)
+
+    def page_context(self, request: HttpRequest, instance: Instance | None, title: Any) -> dict[str, Any]:
+        """What every custom page shows: the site's frame, the instance, the title."""
+        return {
+            **self.admin_site.each_context(request),
+            "title": title,
+            "subtitle": str(instance) if instance else None,
+            "opts": self.opts,
+            "original": instance,
+            "instance": instance,
+            "media": self.media,
+            "has_view_permission": self.has_view_permission(request),
+        }

@@ -1,0 +1,164 @@
+"""Changes on VZaps asked for in the admin: said in words, logged with the user, never inside a transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast
+
+from django.contrib import admin, messages
+from django.contrib.auth.models import User
+from django.db import models, transaction
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from django_vzaps import services
+from django_vzaps.models import Account, Operation, OperationOutcome
+from django_vzaps.services import VZapsError
+
+if TYPE_CHECKING:
+    _Base = admin.ModelAdmin[Any]
+else:
+    _Base = admin.ModelAdmin
+
+View = Callable[..., HttpResponseBase]
+
+
+class RemoteAdmin(_Base):
+    """A model admin whose own views call services."""
+
+    class Media:
+        css = {"all": ["django_vzaps/admin.css"]}
+
+    def remote(self, view: View) -> View:
+        """``view`` as an admin view that opens no transaction, also under ``ATOMIC_REQUESTS``."""
+        return transaction.non_atomic_requests(self.admin_site.admin_view(view))
+
+    def address(self, model: type[models.Model], page: str, *args: object) -> str:
+        """The URL of one of this package's pages on the same admin site."""
+        return reverse(
+            f"admin:{model._meta.label_lower.replace('.', '_')}_{page}", args=args, current_app=self.admin_site.name
+        )
+
+    def carry_out(
+        self,
+        request: HttpRequest,
+        change: Callable[[], Operation],
+        *,
+        about: models.Model | None = None,
+    ) -> Operation | None:
+        """Do it, log it with the user, and say so where it did not succeed.
+
+        Returns the operation only where VZaps said that it was done. ``about`` is the row whose history tells of it;
+        without one it is the operation's instance, or the operation itself.
+        """
+        try:
+            operation = change()
+        except VZapsError as error:
+            self.explain(request, error, about=about)
+            attempted = getattr(error, "operation", None)
+            if attempted is not None and not isinstance(error, services.OperationInProgress):
+                self.note(request, about or attempted, attempted)
+            return None
+        self.note(request, about or operation.instance or operation, operation)
+        if operation.outcome == OperationOutcome.SUCCEEDED:
+            return operation
+        # Asked for before under the same key: a second click on the same button.
+        self.message_user(
+            request,
+            format_html(
+                _("This was asked for before; nothing was sent a second time. Its outcome: {}. {} {}"),
+                operation.outcome_label,
+                operation.error,
+                self.operation_link(request, operation),
+            ),
+            messages.WARNING,
+        )
+        return None
+
+    def explain(self, request: HttpRequest, error: VZapsError, *, about: models.Model | None = None) -> None:
+        """Say what happened, what it means and what to do, with a link to the operation if there is one."""
+        operation = getattr(error, "operation", None)
+        self.message_user(
+            request,
+            format_html(
+                "{}{} {} {}",
+                f"{about}: " if about else "",
+                str(error),
+                _meaning(error),
+                self.operation_link(request, operation),
+            ),
+            messages.WARNING if isinstance(error, services.OutcomeUnknown) else messages.ERROR,
+        )
+
+    def operation_link(self, request: HttpRequest, operation: Operation | None) -> SafeString | str:
+        """A link to the operation, for those who may see it."""
+        if operation is None or not request.user.has_perm("django_vzaps.view_operation"):
+            return ""
+        return format_html(
+            '<a href="{}">{}</a>',
+            self.address(Operation, "change", operation.pk),
+            _("Operation %(pk)d") % {"pk": operation.pk},
+        )
+
+    def note(self, request: HttpRequest, about: models.Model, operation: Operation) -> None:
+        """Write the operation into Django's own log, in the history of ``about``."""
+        self.log_change(
+            request,
+            about,
+            _("%(what)s: %(outcome)s (operation %(pk)d).")
+            % {"what": operation.kind_label.capitalize(), "outcome": operation.outcome_label, "pk": operation.pk},
+        )
+
+    def sync(self, request: HttpRequest, account: Account) -> None:
+        """Walk the account's list on VZaps and say what was found."""
+        try:
+            report = services.sync.sync_account(account)
+        except VZapsError as error:
+            self.explain(request, error, about=account)
+            return
+        self.log_change(request, account, _("Synced."))
+        counts = ngettext(
+            "%(account)s: %(seen)d instance read from VZaps; %(created)d new, %(updated)d changed, %(removed)d gone.",
+            "%(account)s: %(seen)d instances read from VZaps; %(created)d new, %(updated)d changed, %(removed)d gone.",
+            report.seen,
+        ) % {
+            "account": account,
+            "seen": report.seen,
+            "created": report.created,
+            "updated": report.updated,
+            "removed": report.removed,
+        }
+        level = messages.SUCCESS if report.complete else messages.WARNING
+        self.message_user(request, " ".join([counts, *report.notes]), level)
+
+    def may_sync(self, request: HttpRequest) -> bool:
+        """Whether the user may read VZaps into the mirror: whoever may change instances."""
+        return request.user.has_perm("django_vzaps.change_instance")
+
+
+def actor_of(request: HttpRequest) -> User:
+    """The user in front of the screen; every admin view has one."""
+    return cast("User", request.user)
+
+
+def _meaning(error: VZapsError) -> str:
+    match error:
+        case services.OutcomeUnknown():
+            return _("Open the operation and press “Find out” before you try again.")
+        case services.OperationInProgress():
+            return _("Open the operation to see or settle it.")
+        case services.AlreadySubscribed() | services.SubscriptionIsActive():
+            return ""
+        case services.ChangeFailed():
+            return _("Nothing was changed on VZaps.")
+        case services.ReadFailed():
+            return _("What is shown here is what was known before.")
+        case services.SyncRunning():
+            return _("Wait for it to end, then look again.")
+        case _:
+            return ""
