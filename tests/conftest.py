@@ -49,7 +49,7 @@ def pytest_report_header() -> list[str]:
     ]
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
+@pytest.hookimpl(tryfirst=True)  # before -m chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         for marker, (name, available) in NEEDS.items():
@@ -57,9 +57,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 continue
             if marker != "browser":
                 item.add_marker("services")
-            if marker in ("redis", "rabbitmq"):
-                # One broker for all workers: its tests take turns (pytest --dist loadgroup).
-                item.add_marker(pytest.mark.xdist_group(marker))
             if not available:
                 item.add_marker(pytest.mark.skip(reason=f"needs {name}"))
 
@@ -76,13 +73,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Genera
 
 @pytest.fixture(scope="session")
 def redis_url() -> str:
-    """The Redis of the services environment; for tests marked ``redis``."""
+    """The Redis of the services environment; for tests marked ``redis``. Others use it too: name keys uniquely."""
     return os.environ["TEST_REDIS_URL"]
 
 
 @pytest.fixture(scope="session")
 def rabbitmq_url() -> str:
-    """The RabbitMQ of the services environment; for tests marked ``rabbitmq``."""
+    """The RabbitMQ of the services environment; for tests marked ``rabbitmq``. Others use it too: name queues uniquely."""
     return os.environ["TEST_RABBITMQ_URL"]
 
 
