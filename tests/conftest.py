@@ -73,13 +73,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Genera
 
 @pytest.fixture(scope="session")
 def redis_url() -> str:
-    """The Redis of the services environment; for tests marked ``redis``. Others use it too: name keys uniquely."""
+    """The Redis of the services environment; for tests marked ``redis``. Others use it: name keys uniquely."""
     return os.environ["TEST_REDIS_URL"]
 
 
 @pytest.fixture(scope="session")
 def rabbitmq_url() -> str:
-    """The RabbitMQ of the services environment; for tests marked ``rabbitmq``. Others use it too: name queues uniquely."""
+    """The RabbitMQ of the services environment; for tests marked ``rabbitmq``. Others use it: name queues uniquely."""
     return os.environ["TEST_RABBITMQ_URL"]
 
 
