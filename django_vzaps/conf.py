@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Final
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from django.views.decorators.debug import sensitive_variables
 
 SETTING: Final = "VZAPS"
 TASK_RUNNERS: Final = ("celery", "inline")
@@ -51,6 +53,7 @@ class Settings:
 KEYS: Final[Mapping[str, str]] = {item.name.upper(): item.name for item in fields(Settings)}
 
 
+@sensitive_variables()
 def current() -> Settings:
     """The settings as they are now.
 
@@ -66,14 +69,9 @@ def current() -> Settings:
 def _checked(key: str, value: Any) -> Any:
     match key:
         case "TIMEOUT":
-            if isinstance(value, int | float) and not isinstance(value, bool):
-                value = (value, value)
-            if (
-                isinstance(value, list | tuple)
-                and len(value) == 2
-                and all(isinstance(part, int | float) and part > 0 for part in value)
-            ):
-                return (float(value[0]), float(value[1]))
+            pair = value if isinstance(value, list | tuple) else (value, value)
+            if len(pair) == 2 and all(_is_time(part) for part in pair):
+                return (float(pair[0]), float(pair[1]))
             raise _wrong(key, "a pair of seconds (connect, read), each above 0")
         case "ENCRYPTION_KEYS" | "WEBHOOK_EVENTS":
             if isinstance(value, list | tuple) and all(isinstance(part, str) for part in value):
@@ -99,6 +97,10 @@ def _checked(key: str, value: Any) -> Any:
             if isinstance(value, str):
                 return value.rstrip("/") if key.endswith("_URL") else value
             raise _wrong(key, "a string")
+
+
+def _is_time(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
 
 
 def _wrong(key: str, expected: str) -> ImproperlyConfigured:

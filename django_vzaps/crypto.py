@@ -10,6 +10,7 @@ from typing import Final
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.utils.translation import gettext as _
+from django.views.decorators.debug import sensitive_variables
 
 from django_vzaps import conf
 from django_vzaps.exceptions import VZapsError
@@ -26,15 +27,17 @@ class DecryptionError(VZapsError):
     """A stored secret was encrypted with a key that is not in ``VZAPS["ENCRYPTION_KEYS"]``."""
 
 
+@sensitive_variables()
 def encrypt(text: str) -> str:
     """Encrypt with the first key. Raises :class:`EncryptionKeyError`."""
-    return _fernet(conf.current().encryption_keys).encrypt(text.encode()).decode()
+    return _fernet(conf.current().encryption_keys).encrypt(text.encode(errors="surrogatepass")).decode()
 
 
+@sensitive_variables()
 def decrypt(ciphertext: str) -> str:
     """Decrypt with whichever key fits. Raises :class:`DecryptionError` or :class:`EncryptionKeyError`."""
     try:
-        return _fernet(conf.current().encryption_keys).decrypt(ciphertext.encode()).decode()
+        text = _fernet(conf.current().encryption_keys).decrypt(ciphertext.encode())
     except InvalidToken:
         raise DecryptionError(
             _(
@@ -42,8 +45,10 @@ def decrypt(ciphertext: str) -> str:
                 "with back at the end of the list, or enter the secret again."
             )
         ) from None
+    return text.decode(errors="surrogatepass")
 
 
+@sensitive_variables()
 def rotate(ciphertext: str) -> str:
     """The same text encrypted with the first key. Raises as :func:`decrypt` does."""
     try:

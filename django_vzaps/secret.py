@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, Self
 
 MASK: Final = "********"
 
@@ -35,7 +35,7 @@ class Secret:
     """A string that hides itself: ``str``, ``repr`` and ``format`` show a mask.
 
     ``reveal()`` returns the text. Two secrets are compared in constant time. A secret refuses to be pickled, so it
-    cannot end up in a message queue or a cache by accident.
+    cannot end up in a message queue or a cache by accident; a copy is the secret itself, which never changes.
     """
 
     __slots__ = ("_value",)
@@ -59,16 +59,28 @@ class Secret:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({MASK})"
 
+    def __format__(self, spec: str) -> str:
+        return format(MASK, spec)
+
     def __bool__(self) -> bool:
         return bool(self.reveal())
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Secret):
             return NotImplemented
-        return hmac.compare_digest(self.reveal().encode(), other.reveal().encode())
+        # A text that cannot be encoded would be shown by the error that says so.
+        mine, theirs = (secret.reveal().encode(errors="surrogatepass") for secret in (self, other))
+        return hmac.compare_digest(mine, theirs)
 
     # Hashing would let a secret be a dictionary key, compared by hash and not in constant time.
     __hash__ = None  # type: ignore[assignment]
+
+    # Models are copied deeply, by Django's setUpTestData for one.
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
 
     def __reduce__(self) -> str | tuple[Any, ...]:
         raise TypeError("A Secret cannot be pickled: pass the primary key of what holds it instead.")

@@ -21,7 +21,7 @@ class Migration(migrations.Migration):
             name='Account',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=100, unique=True, verbose_name='name')),
+                ('name', django_vzaps.models.fields.ExactCharField(max_length=100, unique=True, verbose_name='name')),
                 ('client_token', django_vzaps.models.fields.EncryptedTextField(blank=True, editable=False, null=True, verbose_name='client token')),
                 ('client_secret', django_vzaps.models.fields.EncryptedTextField(blank=True, editable=False, null=True, verbose_name='client secret')),
                 ('is_active', models.BooleanField(default=True, help_text='An inactive account is not synced.', verbose_name='active')),

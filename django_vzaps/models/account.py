@@ -5,7 +5,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from django_vzaps import conf
-from django_vzaps.models.fields import EncryptedTextField
+from django_vzaps.models.fields import EncryptedTextField, ExactCharField
 from django_vzaps.secret import Secret
 
 
@@ -24,7 +24,7 @@ class Account(models.Model):
     The account named in settings keeps none here: both columns are null and settings are read at call time.
     """
 
-    name = models.CharField(_("name"), max_length=100, unique=True)
+    name = ExactCharField(_("name"), max_length=100, unique=True)
     client_token = EncryptedTextField(_("client token"), null=True, blank=True, editable=False)
     client_secret = EncryptedTextField(_("client secret"), null=True, blank=True, editable=False)
     is_active = models.BooleanField(_("active"), default=True, help_text=_("An inactive account is not synced."))
@@ -45,7 +45,7 @@ class Account(models.Model):
 
     @property
     def credentials_in_settings(self) -> bool:
-        """Whether the credentials are those of ``VZAPS["CLIENT_TOKEN"]`` and ``VZAPS["CLIENT_SECRET"]``."""
+        """Whether none are kept here: those of settings count, where settings name this account."""
         return self.client_token is None and self.client_secret is None
 
     @property
@@ -61,4 +61,5 @@ class Account(models.Model):
     def clean(self) -> None:
         super().clean()
         if (self.client_token is None) != (self.client_secret is None):
-            raise ValidationError({"client_secret": _("Enter the client token and the client secret together.")})
+            # Not under a field's name: a form without that field could not show it.
+            raise ValidationError(_("Enter the client token and the client secret together."))

@@ -9,7 +9,7 @@ from django.db import connections, models, router
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from django_vzaps.models.fields import ExactCharField, NullableExactCharField
+from django_vzaps.models.fields import ExactCharField, NullableExactCharField, storable
 from django_vzaps.models.instance import Instance
 
 
@@ -75,8 +75,9 @@ class EventManager(models.Manager["Event"]):
 
         One statement, because a look first would let two deliveries of the same thing both find nothing, and because
         an ``IntegrityError`` does not say which rule was broken (MariaDB and SQLite raise it for bad values too).
+        Texts are stored as :func:`~django_vzaps.models.fields.storable` makes them. Raises what the database raises.
         """
-        connection = connections[router.db_for_write(Event)]
+        connection = connections[self._db or router.db_for_write(Event)]
         event = Event(
             instance_id=instance_id,
             type=type,
@@ -97,7 +98,7 @@ class EventManager(models.Manager["Event"]):
             "key": quote("key"),
             "duplicates": quote("duplicates"),
         }
-        values = [field.get_db_prep_save(getattr(event, field.attname), connection) for field in fields]
+        values = [field.get_db_prep_save(_storable(event, field), connection) for field in fields]
         columns = ", ".join(quote(str(field.column)) for field in fields)
         marks = ", ".join(["%s"] * len(fields))
         conflict = _RETURNING[connection.vendor].format(**names)
@@ -109,6 +110,11 @@ class EventManager(models.Manager["Event"]):
             cursor.execute(statement, values)
             pk, duplicates = cursor.fetchone()
         return Stored(pk=pk, is_new=duplicates == 0)
+
+
+def _storable(event: Event, field: models.Field[Any, Any]) -> Any:
+    value = getattr(event, field.attname)
+    return storable(value, field.max_length) if isinstance(value, str) else value
 
 
 class Event(models.Model):

@@ -37,8 +37,10 @@ def storable(text: object, max_length: int | None = None) -> str:
 class _SecretAttribute(DeferredAttribute):
     """Wraps a text as soon as it is assigned, so that it is masked before it is saved as well."""
 
+    field: EncryptedTextField
+
     def __set__(self, instance: models.Model, value: Any) -> None:
-        instance.__dict__[self.field.attname] = self.field.to_python(value)
+        instance.__dict__[self.field.attname] = self.field.wrapped(value)
 
 
 class EncryptedTextField(_EncryptedBase):
@@ -55,15 +57,24 @@ class EncryptedTextField(_EncryptedBase):
     ) -> Secret | None:
         return EncryptedSecret(value) if value else None
 
-    def to_python(self, value: Any) -> Any:
+    def wrapped(self, value: Any) -> Any:
+        """``value`` as a model has it: a secret, None where it is empty, or an expression. Raises ``TypeError``."""
+        if value is None or hasattr(value, "resolve_expression"):
+            return value
         if isinstance(value, str):
-            if value.startswith(_DUMPED):
-                return EncryptedSecret(value.removeprefix(_DUMPED))
-            return Secret(value) if value else None
-        return value
+            value = Secret(value)
+        if not isinstance(value, Secret):
+            # A number or bytes would be stored as they are: unencrypted.
+            raise TypeError(f"{self.name} takes a text or a Secret, not {type(value).__name__}.")
+        return value or None
+
+    def to_python(self, value: Any) -> Any:
+        if isinstance(value, str) and value.startswith(_DUMPED):
+            return EncryptedSecret(value.removeprefix(_DUMPED))
+        return self.wrapped(value)
 
     def get_prep_value(self, value: Any) -> Any:
-        value = self.to_python(value)
+        value = self.wrapped(value)
         if isinstance(value, EncryptedSecret):
             return value.ciphertext
         return encrypt(value.reveal()) if isinstance(value, Secret) else value
@@ -108,12 +119,12 @@ class JSONTextField(_JSONBase):
 
 
 class _ExactCollation:
-    """MariaDB compares texts without case and trailing spaces; identifiers differ by both."""
+    """MariaDB compares texts without case and trailing spaces, also by ``utf8mb4_bin``; identifiers differ by both."""
 
     def db_parameters(self, connection: BaseDatabaseWrapper) -> Any:
         parameters = super().db_parameters(connection)  # type: ignore[misc]
         if connection.vendor == "mysql":
-            parameters["collation"] = "utf8mb4_bin"
+            parameters["collation"] = "utf8mb4_nopad_bin"
         return parameters
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from django.db import models
@@ -22,16 +23,16 @@ class SubscriptionState(models.TextChoices):
 
     @classmethod
     def from_billing_status(cls, billing_status: str) -> SubscriptionState:
-        """The state behind VZaps' text, whatever its case; unknown for anything not known."""
-        text = billing_status.strip().lower().replace("-", "_").replace(" ", "_")
-        return _OTHER_SPELLINGS.get(text) or (cls(text) if text in cls.values else cls.UNKNOWN)
+        """The state behind VZaps' text, whatever its case and punctuation; unknown for anything not known."""
+        return _SPELLINGS.get(re.sub(r"[\W_]", "", billing_status).lower(), cls.UNKNOWN)
 
 
-_OTHER_SPELLINGS: Final = {
+_SPELLINGS: Final = {
+    **{state.value.replace("_", ""): state for state in SubscriptionState},
     "trial": SubscriptionState.TRIALING,
     "cancelled": SubscriptionState.CANCELED,
     "expired": SubscriptionState.CANCELED,
-    "incomplete_expired": SubscriptionState.CANCELED,
+    "incompleteexpired": SubscriptionState.CANCELED,
 }
 
 #: States in which a subscription exists, so that subscribing again could charge twice.
