@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 from uuid import UUID
@@ -8,7 +9,7 @@ from uuid import UUID
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
-from django.db import connections
+from django.db import DatabaseError, connections
 from django.urls import NoReverseMatch, reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -31,18 +32,25 @@ class Command(BaseCommand):
 
     def handle(self, *, account: str | None, **_options: Any) -> None:
         self._wrong = 0
-        self._system_checks()
+        self._report(checks.run_checks())
         with suppress(ImproperlyConfigured):  # Said by the system checks.
             self._settings(conf.current())
-            self._accounts(account)
+            try:
+                self._report(checks.run_checks(tags=[checks.Tags.database], databases=list(connections)))
+                self._accounts(account)
+            except DatabaseError as error:
+                self._say_wrong(
+                    _("The database cannot be used: %(why)s") % {"why": str(error).strip()},
+                    hint=_("Run manage.py migrate, or correct DATABASES in the settings."),
+                )
         if self._wrong:
             raise CommandError(
                 ngettext("%(count)s thing is wrong.", "%(count)s things are wrong.", self._wrong)
                 % {"count": self._wrong}
             )
 
-    def _system_checks(self) -> None:
-        for found in checks.run_checks(databases=list(connections)):
+    def _report(self, messages: Iterable[checks.CheckMessage]) -> None:
+        for found in messages:
             if str(found.id).startswith("django_vzaps."):
                 say = self._say_wrong if found.level >= checks.ERROR else self._say_doubtful
                 say(f"{found.msg} ({found.id})", hint=found.hint or "")
@@ -51,8 +59,7 @@ class Command(BaseCommand):
         self._say_right(_("VZaps is called at %(url)s.") % {"url": current.base_url})
         with suppress(crypto.EncryptionKeyError):  # Said by the system checks.
             crypto.encrypt("")
-            keys = len(current.encryption_keys)
-            self._say_right(ngettext("%(keys)s encryption key.", "%(keys)s encryption keys.", keys) % {"keys": keys})
+            self._say_right(_("Encryption keys: %(keys)s.") % {"keys": len(current.encryption_keys)})
         if current.webhook_base_url:
             with suppress(NoReverseMatch):  # Said by the system checks.
                 path = reverse("django_vzaps:webhook", kwargs={"public_id": UUID(int=0), "secret": "-"})
@@ -81,21 +88,22 @@ class Command(BaseCommand):
             )
             return
         self._say_right(
-            _("Account “%(account)s” (credentials %(place)s): accepted, %(instances)s instances.")
+            _("Account “%(account)s” (credentials %(place)s): accepted; instances: %(instances)s.")
             % {"account": account.name, "place": place, "instances": "?" if instances is None else instances}
         )
 
     def _say_right(self, text: str) -> None:
-        self.stdout.write(f"{self.style.SUCCESS(_('right'))}  {text}")
+        self._say(self.style.SUCCESS, _("right"), text)
 
     def _say_doubtful(self, text: str, *, hint: str = "") -> None:
-        self._say(self.style.WARNING(_("look")), text, hint)
+        self._say(self.style.WARNING, _("look"), text, hint)
 
     def _say_wrong(self, text: str, *, hint: str = "") -> None:
         self._wrong += 1
-        self._say(self.style.ERROR(_("wrong")), text, hint)
+        self._say(self.style.ERROR, _("wrong"), text, hint)
 
-    def _say(self, word: str, text: str, hint: str) -> None:
-        self.stdout.write(f"{word}  {text}")
+    def _say(self, style: Callable[[str], str], word: str, text: str, hint: str = "") -> None:
+        width = max(len(_("right")), len(_("look")), len(_("wrong")))
+        self.stdout.write(f"{style(word.ljust(width))}  {text}")
         if hint:
-            self.stdout.write(f"       {hint}")
+            self.stdout.write(f"{' ' * width}  {hint}")

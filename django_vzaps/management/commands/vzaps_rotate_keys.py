@@ -39,17 +39,17 @@ class Command(BaseCommand):
         for model, field in encrypted_fields():
             self._rotate_column(model, field)
         self._line.clear()
-        self.stdout.write(_("%(rotated)s secrets encrypted with the first key.") % {"rotated": self._rotated})
+        self.stdout.write(_("Secrets encrypted with the first key: %(rotated)s.") % {"rotated": self._rotated})
         if self._changed:
             self.stderr.write(
-                _("%(changed)s secrets changed meanwhile and were left alone: run the command again.")
+                _("Secrets that changed meanwhile and were left alone: %(changed)s. Run the command again.")
                 % {"changed": self._changed}
             )
         if self._lost:
             self.stderr.write(
                 _(
-                    "%(lost)s secrets cannot be decrypted with any present key. Put the key that they were encrypted "
-                    "with back at the end of VZAPS['ENCRYPTION_KEYS'], or enter them again."
+                    "Secrets that no present key decrypts: %(lost)s. Put the key that they were encrypted with back "
+                    "at the end of VZAPS['ENCRYPTION_KEYS'], or enter them again."
                 )
                 % {"lost": self._lost}
             )
@@ -68,7 +68,7 @@ class Command(BaseCommand):
             if len(found) < BATCH:
                 return
             last = found[-1].pk
-            self._line.show(_("%(rotated)s secrets") % {"rotated": self._rotated})
+            self._line.show(_("%(rotated)s secrets encrypted") % {"rotated": self._rotated})
 
     def _rotate(self, row: models.Model, field: EncryptedTextField) -> None:
         stored = getattr(row, field.name)

@@ -52,7 +52,7 @@ class Command(BaseCommand):
             return False
         line.clear()
         summary = _(
-            "%(account)s: %(seen)s instances: %(created)s new, %(updated)s changed, %(unchanged)s as before; "
+            "%(account)s: %(seen)s seen, %(created)s new, %(updated)s changed, %(unchanged)s as before; "
             "%(missing)s missing, %(removed)s marked as removed."
         ) % {
             "account": account.name,
