@@ -192,7 +192,7 @@ def _recased(parent: str, value: Any) -> Any:
 
 
 def _pascal(key: str) -> str:
-    known = {"message_i_ds": "MessageIDs", "id": "ID", "jid": "JID", "url": "URL"}
+    known = {"id": "ID", "jid": "JID", "url": "URL"}
     return known.get(key) or "".join(part.capitalize() for part in key.split("_"))
 
 

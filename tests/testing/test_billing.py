@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from django_vzaps.testing import FakeInstance, FakeVZaps
-from tests.testing.conftest import Caller, log_in
+from tests.testing.conftest import Caller, Inbox, log_in
 
 DAY = 86_400
 
@@ -83,6 +83,30 @@ def test_a_renewal_without_a_card_is_past_due(fake: FakeVZaps, ask: Caller, inst
     fake.clock.advance(31 * DAY)
     assert instance.billing_status == "PAST_DUE"
     assert len(fake.charges) == 1
+
+
+def test_what_a_checkout_paid_for_renews_without_a_card_on_file(
+    fake: FakeVZaps, ask: Caller, instance: FakeInstance
+) -> None:
+    fake.account.card_on_file = False
+    ask.json("POST", f"/instances/{instance.id}/subscribe", {})
+    fake.complete_checkout(instance.id)
+    fake.clock.advance(31 * DAY)
+    assert instance.billing_status == "ACTIVE"
+    assert [charge.reason for charge in fake.charges] == ["checkout", "renewal"]
+
+
+def test_time_that_passes_by_itself_counts_too(inbox: Inbox) -> None:
+    now = [1_800_000_000.0]
+    fake = FakeVZaps(clock=lambda: now[0])
+    fake.deliver = inbox
+    instance = fake.add_instance(connected=True, webhook="https://hooks.example.test/x", events=["All"])
+    fake.faults.webhooks.delay(60)
+    fake.receive(instance.id)
+    now[0] += 8 * DAY
+    ask = log_in(fake)
+    assert billing(ask, instance) == ("CANCELED", False, True)
+    assert inbox.types == ["Message"]
 
 
 def test_a_trial_ends_unless_it_was_paid_for(fake: FakeVZaps, ask: Caller) -> None:

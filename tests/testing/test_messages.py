@@ -78,6 +78,7 @@ def test_an_own_message_comes_back_by_webhook_and_arrives(
     assert own["event"]["info"]["chat"] == f"{PHONE}@s.whatsapp.net"
     assert own["event"]["message"]["conversation"] == "hello"
     assert (receipt["state"], receipt["event"]["message_i_ds"]) == ("Delivered", ["MINE1"])
+    assert fake.sent_messages(instance.id)[0].state == "delivered"
     assert fake.read_messages(instance.id, PHONE) == ["MINE1"]
     assert fake.read_messages(instance.id, PHONE) == []
     assert inbox.got[2]["state"] == "Read"

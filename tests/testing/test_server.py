@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import http.client
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -9,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
@@ -65,39 +68,43 @@ def served() -> Iterator[tuple[FakeVZaps, str]]:
 
 
 @pytest.fixture
-def http() -> Iterator[requests.Session]:
+def session() -> Iterator[requests.Session]:
     with requests.Session() as session:
         session.trust_env = False
         yield session
 
 
-def test_answers_over_one_kept_connection_come_at_once(served: tuple[FakeVZaps, str], http: requests.Session) -> None:
+def test_answers_over_one_kept_connection_come_at_once(
+    served: tuple[FakeVZaps, str], session: requests.Session
+) -> None:
     _, url = served
-    http.post(f"{url}/token", json=CREDENTIALS, timeout=5)
+    session.post(f"{url}/token", json=CREDENTIALS, timeout=5)
     began = time.perf_counter()
     for _ in range(25):
-        answer = http.post(f"{url}/token", json=CREDENTIALS, timeout=5)
+        answer = session.post(f"{url}/token", json=CREDENTIALS, timeout=5)
         assert answer.status_code == 200
     # 40 ms each where headers and body leave apart and wait for an acknowledgement.
     assert time.perf_counter() - began < 0.75
 
 
-def test_no_content_leaves_the_connection_usable(served: tuple[FakeVZaps, str], http: requests.Session) -> None:
+def test_no_content_leaves_the_connection_usable(served: tuple[FakeVZaps, str]) -> None:
     fake, url = served
     headers = log_in(fake).headers
-    for instance in (fake.add_instance(), fake.add_instance()):
-        fake.faults.add("delete", malformed=True)
-        answer = http.delete(f"{url}/instances/{instance.id}", headers=headers, timeout=5)
-        assert (answer.status_code, answer.content) == (204, b"")
+    with closing(http.client.HTTPConnection(url.removeprefix("http://"), timeout=5)) as connection:
+        for instance in (fake.add_instance(), fake.add_instance()):
+            fake.faults.add("delete", malformed=True)
+            connection.request("DELETE", f"/instances/{instance.id}", headers=headers)
+            answer = connection.getresponse()
+            assert (answer.status, answer.read()) == (204, b"")
 
 
 def test_a_webhook_never_holds_up_an_answer(
-    served: tuple[FakeVZaps, str], http: requests.Session, receiver: Receiver
+    served: tuple[FakeVZaps, str], session: requests.Session, receiver: Receiver
 ) -> None:
     fake, url = served
     instance = fake.add_instance(connected=True, webhook=f"{receiver.url}/hook?a=1", events=["All"])
     receiver.hold.clear()
-    answer = http.post(
+    answer = session.post(
         f"{url}/instances/{instance.id}/chat/send/text",
         json={"phone": events.SENDER, "message": "hello"},
         headers=log_in(fake).headers,
@@ -145,24 +152,24 @@ def test_a_dead_receiver_is_in_the_log_and_a_delayed_webhook_comes_later(
 
 
 def test_a_dropped_answer_closes_the_connection_after_the_change(
-    served: tuple[FakeVZaps, str], http: requests.Session
+    served: tuple[FakeVZaps, str], session: requests.Session
 ) -> None:
     fake, url = served
     instance = fake.add_instance()
     fake.faults.add("subscribe", drop=True)
     with pytest.raises(requests.ConnectionError):
-        http.post(f"{url}/instances/{instance.id}/subscribe", json={}, headers=log_in(fake).headers, timeout=5)
+        session.post(f"{url}/instances/{instance.id}/subscribe", json={}, headers=log_in(fake).headers, timeout=5)
     assert len(fake.charges) == 1
 
 
-def test_a_slow_answer_is_really_slow_and_does_not_outlive_the_server(http: requests.Session) -> None:
+def test_a_slow_answer_is_really_slow_and_does_not_outlive_the_server(session: requests.Session) -> None:
     fake = FakeVZaps()
     instance = fake.add_instance()
     headers = log_in(fake).headers
     with fake.serve() as server:
         fake.faults.add("subscribe", delay=60)
         with pytest.raises(requests.ReadTimeout):
-            http.post(f"{server.url}/instances/{instance.id}/subscribe", json={}, headers=headers, timeout=0.1)
+            session.post(f"{server.url}/instances/{instance.id}/subscribe", json={}, headers=headers, timeout=0.1)
     assert len(fake.charges) == 1
 
 
@@ -183,37 +190,38 @@ def test_many_threads_lose_nothing(served: tuple[FakeVZaps, str]) -> None:
     assert len(names) == len(fake.instances) == len(fake.calls_to("create")) == 40
 
 
-def test_a_stopped_server_hangs_up_and_its_port_is_free_again(http: requests.Session) -> None:
+def test_a_stopped_server_hangs_up_and_its_port_is_free_again(session: requests.Session) -> None:
     fake = FakeVZaps()
     with fake.serve() as server:
-        http.post(f"{server.url}/token", json=CREDENTIALS, timeout=5)
+        session.post(f"{server.url}/token", json=CREDENTIALS, timeout=5)
         port = int(server.url.rpartition(":")[2])
     with pytest.raises(requests.ConnectionError):
-        http.post(f"{server.url}/token", json=CREDENTIALS, timeout=5)
+        session.post(f"{server.url}/token", json=CREDENTIALS, timeout=5)
     with fake.serve(port) as again:
         assert again.url == server.url
-        assert http.post(f"{again.url}/token", json=CREDENTIALS, timeout=5).status_code == 200
+        assert session.post(f"{again.url}/token", json=CREDENTIALS, timeout=5).status_code == 200
         with pytest.raises(OSError, match="in use"):
             fake.serve(port)
 
 
-def test_a_body_without_length_is_refused(served: tuple[FakeVZaps, str], http: requests.Session) -> None:
+def test_a_body_without_length_is_refused(served: tuple[FakeVZaps, str], session: requests.Session) -> None:
     _, url = served
-    answer = http.post(f"{url}/token", data=iter([b"{}"]), timeout=5)
+    answer = session.post(f"{url}/token", data=iter([b"{}"]), timeout=5)
     assert answer.status_code == 411
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_command_prints_its_url_and_stops_when_told(http: requests.Session, number: signal.Signals) -> None:
+def test_the_command_prints_its_url_and_stops_when_told(session: requests.Session, number: signal.Signals) -> None:
     command = [sys.executable, "-m", "django_vzaps.testing", "--port", "0", "--client-token", "t", "--seed", "3"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env) as process:  # noqa: S603
         assert process.stdout is not None
         try:
             url = process.stdout.readline().strip()
             body = {"client_token": "t", "client_secret": "demo-client-secret"}
-            token = http.post(f"{url}/token", json=body, timeout=5).json()["access_token"]
+            token = session.post(f"{url}/token", json=body, timeout=5).json()["access_token"]
             headers = {"Authorization": f"Bearer {token}"}
-            assert http.post(f"{url}/instances/list", json={}, headers=headers, timeout=5).json()["total"] == 3
+            assert session.post(f"{url}/instances/list", json={}, headers=headers, timeout=5).json()["total"] == 3
             process.send_signal(number)
             assert process.wait(5) == 0
         finally:
