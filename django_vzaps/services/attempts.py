@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from django_vzaps import conf
-from django_vzaps.client import VZapsError
+from django_vzaps.client import VZapsAPIError, VZapsError
 from django_vzaps.models import Account, Instance, Operation, OperationKind, OperationOutcome
 from django_vzaps.models.fields import storable
 from django_vzaps.secret import redacted
@@ -147,6 +147,13 @@ def carry_out(
         received = call()
     except VZapsError as error:
         raise _closed_by(operation, error, undo) from error
+    except ValueError as error:
+        # The client refuses to send it.
+        refused = VZapsAPIError(str(error), may_have_been_carried_out=False)
+        raise _closed_by(operation, refused, undo) from error
+    except Exception:
+        close_operation(operation, OperationOutcome.UNKNOWN, error=_("An error in this program; the log has it."))
+        raise
     columns: dict[str, Any] = {} if keep_lock else {"lock": None}
     with transaction.atomic():
         consequence(received)

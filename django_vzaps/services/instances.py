@@ -66,7 +66,7 @@ def create(
     if labels:
         request["labels"] = dict(labels)
     if planned is not None:
-        request |= {"webhook": planned.url.reveal(), "events_subscribe": list(planned.events)}
+        request |= {"webhook": planned.url, "events_subscribe": list(planned.events)}
     carry_out(
         operation,
         lambda: api.instances.create(**request),

@@ -10,21 +10,32 @@ from django_vzaps.services.clients import client_for, token_of
 
 
 def send_text(
-    instance: Instance, *, phone: str, message: str, actor: Actor = None, reply_to: str | None = None
+    instance: Instance,
+    *,
+    phone: str,
+    message: str,
+    actor: Actor = None,
+    reply_to: str | None = None,
+    idempotency_key: str | None = None,
 ) -> Operation:
     """Send a text to ``phone`` (digits, or a group id); ``operation.answer["message_id"]`` is its id.
 
     Accepted is not delivered: delivery arrives as ``ReadReceipt`` (API.md section 9). The text itself is not recorded.
-    Raises :class:`ChangeFailed` or :class:`OutcomeUnknown`.
+    A second call with the same ``idempotency_key`` sends nothing and returns the first one's operation, however that
+    ended. Raises :class:`ChangeFailed` or :class:`OutcomeUnknown`.
     """
     api = client_for(instance)
-    operation = open_operation(
+    opened = open_operation(
         OperationKind.SEND_TEXT,
         actor=actor,
         account=instance.account,
         instance=instance,
         parameters={"phone": phone, "characters": len(message), "reply_to": reply_to},
-    ).operation
+        idempotency_key=idempotency_key,
+    )
+    operation = opened.operation
+    if not opened.is_new:
+        return operation
     extra: dict[str, Any] = {} if reply_to is None else {"reply_to_message_id": reply_to}
     carry_out(
         operation,

@@ -131,7 +131,7 @@ def set(instance: Instance, *, actor: Actor, events: Sequence[str] | None = None
             lambda: api.webhooks.set(
                 instance_id=instance.vzaps_id,
                 instance_token=token_of(instance),
-                webhook_url=planned.url.reveal(),
+                webhook_url=planned.url,
                 events=list(planned.events),
             ),
             consequence=lambda _answer: None,

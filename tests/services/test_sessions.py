@@ -38,6 +38,13 @@ def test_a_pairing_code_is_recorded_without_the_code(fake_vzaps: FakeVZaps, inst
     assert code not in str(operation.answer)
 
 
+def test_what_cannot_be_sent_is_refused_and_not_left_open(fake_vzaps: FakeVZaps, instance: Instance) -> None:
+    with pytest.raises(services.ChangeFailed, match="phone is required"):
+        sessions.pair_code(instance, phone="..", actor=None)
+
+    assert Operation.objects.get().outcome == OperationOutcome.FAILED
+
+
 def test_disconnect_is_noted_at_once(fake_vzaps: FakeVZaps, instance: Instance) -> None:
     sessions.qr(instance)
     fake_vzaps.scan(instance.vzaps_id)
