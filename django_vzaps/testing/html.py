@@ -174,11 +174,12 @@ def _page(title: str, body: str, *, state: str, narrow: bool = False) -> str:
 def _code(instance: FakeInstance, code: str, *, titled: bool = False) -> str:
     name = escape(instance.name)
     title = f'<p><a href="/phone/{escape(instance.id)}"><strong>{name}</strong></a></p>' if titled else ""
+    label = f' aria-label="Scan {name}"' if titled else ""
     return (
         f'<div class="card qr" id="phone-{escape(instance.id)}">{title}'
         f'<img src="{escape(code)}" alt="QR code of {name}">'
         f'<form method="post" action="/phone/{escape(instance.id)}/scan">'
-        f'<button type="submit" aria-label="Scan {name}">Scan</button></form></div>'
+        f'<button type="submit"{label}>Scan</button></form></div>'
     )
 
 

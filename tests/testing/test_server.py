@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import signal
@@ -11,7 +10,6 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
@@ -87,15 +85,20 @@ def test_answers_over_one_kept_connection_come_at_once(
     assert time.perf_counter() - began < 0.75
 
 
-def test_no_content_leaves_the_connection_usable(served: tuple[FakeVZaps, str]) -> None:
+def test_no_content_has_no_body_whatever_goes_wrong(served: tuple[FakeVZaps, str]) -> None:
     fake, url = served
-    headers = log_in(fake).headers
-    with closing(http.client.HTTPConnection(url.removeprefix("http://"), timeout=5)) as connection:
-        for instance in (fake.add_instance(), fake.add_instance()):
-            fake.faults.add("delete", malformed=True)
-            connection.request("DELETE", f"/instances/{instance.id}", headers=headers)
-            answer = connection.getresponse()
-            assert (answer.status, answer.read()) == (204, b"")
+    instance, credentials = fake.add_instance(), log_in(fake).headers["Authorization"]
+    fake.faults.add("delete", malformed=True)
+    host, port = url.removeprefix("http://").split(":")
+    # On a bare socket: clients drop such bytes and go wrong one call later.
+    with socket.create_connection((host, int(port)), timeout=5) as connection, connection.makefile("rb") as answer:
+        connection.sendall(
+            f"DELETE /instances/{instance.id} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+            f"Authorization: {credentials}\r\n\r\n".encode()
+        )
+        content = answer.read()
+    assert content.startswith(b"HTTP/1.1 204")
+    assert content.endswith(b"\r\n\r\n")
 
 
 def test_a_webhook_never_holds_up_an_answer(
