@@ -17,7 +17,6 @@ from django_vzaps.testing.dispatch import answer_to
 from django_vzaps.testing.faults import Faults
 from django_vzaps.testing.routes import ROUTES, billing, sessions
 from django_vzaps.testing.state import (
-    Billing,
     Call,
     Charge,
     ChatMessage,
@@ -142,7 +141,7 @@ class FakeVZaps:
                 created_at=now,
                 updated_at=now,
                 number=self._made,
-                billing=self._billing(billing_status),
+                billing=billing.beginning(billing_status, now),
                 webhook=webhook,
                 events=list(events),
                 connected=connected,
@@ -292,17 +291,6 @@ class FakeVZaps:
     def _settle_billing(self) -> None:
         for instance in self.instances.values():
             billing.settle(self, instance)
-
-    def _billing(self, status: str) -> Billing:
-        now = self.clock()
-        if status == "TRIALING":
-            return Billing(status=status, trial_end=now + billing.TRIAL_SECONDS)
-        subscription_id = f"sub_{secrets.token_hex(12)}"
-        if status == "CANCELED":
-            return Billing(status=status, subscription_id=subscription_id, expired_at=now)
-        return Billing(
-            status=status, period_end=now + billing.PERIOD_SECONDS, subscription_id=subscription_id, mode="direct"
-        )
 
     def _free_phone(self) -> str:
         taken = {instance.phone for instance in self.instances.values()}

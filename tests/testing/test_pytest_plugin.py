@@ -6,10 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import path
 
 from django_vzaps.testing import FakeVZaps
-from django_vzaps.testing.pytest_plugin import fake_vzaps
 from tests.testing.conftest import CREDENTIALS
-
-__all__ = ["fake_vzaps"]
 
 received: list[tuple[str, bytes, bool]] = []
 

@@ -66,6 +66,16 @@ def cancel(fake: FakeVZaps, request: Request) -> Answer:
     return Answer.json({"message": "Subscription will be canceled at the end of the current period."})
 
 
+def beginning(status: str, now: float) -> Billing:
+    """The billing state of an instance that has just come to ``status``."""
+    if status == "TRIALING":
+        return Billing(status=status, trial_end=now + TRIAL_SECONDS)
+    subscription_id = f"sub_{secrets.token_hex(12)}"
+    if status == "CANCELED":
+        return Billing(status=status, subscription_id=subscription_id, expired_at=now)
+    return Billing(status=status, period_end=now + PERIOD_SECONDS, subscription_id=subscription_id, mode="direct")
+
+
 def pay(fake: FakeVZaps, checkout: Checkout) -> None:
     """Somebody pays on a checkout page. A page that is paid for takes no second payment."""
     if not checkout.paid:
@@ -77,10 +87,7 @@ def activate(fake: FakeVZaps, instance: FakeInstance, *, mode: str) -> None:
     """Charge for a first period and make the subscription active, whatever it was before."""
     now = fake.clock()
     fake.charges.append(Charge(instance_id=instance.id, reason="subscribe" if mode == "direct" else "checkout", at=now))
-    paid = Billing(
-        status="ACTIVE", period_end=now + PERIOD_SECONDS, subscription_id=f"sub_{secrets.token_hex(12)}", mode=mode
-    )
-    change(fake, instance, paid)
+    change(fake, instance, replace(beginning("ACTIVE", now), mode=mode))
 
 
 def change(fake: FakeVZaps, instance: FakeInstance, billing: Billing) -> None:
