@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import pytest
 from django.http import HttpResponse
@@ -54,7 +54,8 @@ def post(instance: Instance) -> Post:
 
     def post(body: object, *, to: Instance | None = None, **extra: Any) -> HttpResponse:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        return client.post(url_of(to or instance), data=data, content_type="application/json", **extra)
+        answer = client.post(url_of(to or instance), data=data, content_type="application/json", **extra)
+        return cast("HttpResponse", answer)
 
     return post
 
@@ -72,6 +73,19 @@ def silent(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     monkeypatch.setattr(dispatch, "wake", wake)
     return woken
+
+
+@pytest.fixture
+def rung(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The instances for which a task was sent to the broker; nothing runs it."""
+    sent: list[int] = []
+
+    def send(instance_id: int) -> bool:
+        sent.append(instance_id)
+        return True
+
+    monkeypatch.setattr(doorbell, "_send", send)
+    return sent
 
 
 @pytest.fixture

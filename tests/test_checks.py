@@ -1,0 +1,157 @@
+"""Each check in both states."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from types import ModuleType
+from typing import Any
+
+import pytest
+from cryptography.fernet import Fernet
+from django.core.checks import CheckMessage, run_checks
+from django.core.management import call_command
+from django.db import connection
+from django.urls import include, path
+
+from django_vzaps import checks
+
+KEY = Fernet.generate_key().decode()
+
+nowhere = ModuleType("nowhere")
+nowhere.urlpatterns = []  # type: ignore[attr-defined]
+mounted = ModuleType("mounted")
+mounted.urlpatterns = [path("hooks/", include("django_vzaps.urls"))]  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+def check(settings: Any) -> Any:
+    """The ids that the checks answer with these values of ``VZAPS`` over those of the suite."""
+
+    def check(**changes: Any) -> dict[str | None, CheckMessage]:
+        kept = {key: value for key, value in settings.VZAPS.items() if changes.get(key, "") is not None}
+        settings.VZAPS = kept | {key: value for key, value in changes.items() if value is not None}
+        found = [message for message in run_checks() if str(message.id).startswith("django_vzaps.")]
+        assert all(message.hint for message in found)
+        return {message.id: message for message in found}
+
+    return check
+
+
+def test_the_suites_own_settings_are_in_order(check: Any) -> None:
+    assert check() == {}
+
+
+def test_vzaps_must_be_a_dict_with_values_of_the_right_type(check: Any, settings: Any) -> None:
+    found = check(WEBHOOK_MAX_BYTES="10 MB")
+    assert found.keys() == {"django_vzaps.E001"}
+    assert 'VZAPS["WEBHOOK_MAX_BYTES"] must be a whole number above 0.' in str(found["django_vzaps.E001"])
+    settings.VZAPS = ["CLIENT_TOKEN"]
+    assert [message.id for message in checks.check_settings(None)] == ["django_vzaps.E001"]
+
+
+@pytest.mark.parametrize(
+    ("key", "hint"),
+    [
+        ("CLIENT_TOKKEN", 'Did you mean VZAPS["CLIENT_TOKEN"]?'),
+        ("read_only", 'Did you mean VZAPS["READ_ONLY"]?'),
+        ("COLOUR_OF_SKY", "The settings are CLIENT_TOKEN, CLIENT_SECRET"),
+    ],
+)
+def test_an_unknown_setting_names_the_one_that_was_meant(check: Any, key: str, hint: str) -> None:
+    found = check(**{key: "planted"})
+    assert found.keys() == {"django_vzaps.E002"}
+    assert str(found["django_vzaps.E002"].hint).startswith(hint)
+    assert "planted" not in str(found)
+
+
+def test_credentials_come_in_pairs_or_not_at_all(check: Any) -> None:
+    assert check(CLIENT_SECRET=None).keys() == {"django_vzaps.E003"}
+    assert check(CLIENT_SECRET="s", CLIENT_TOKEN="").keys() == {"django_vzaps.E003"}
+    assert check(CLIENT_SECRET=None, CLIENT_TOKEN=None).keys() == {"django_vzaps.W001"}
+    assert check(CLIENT_SECRET="s", CLIENT_TOKEN="t") == {}
+
+
+def test_an_encryption_key_is_needed(check: Any) -> None:
+    assert check(ENCRYPTION_KEYS=None).keys() == {"django_vzaps.E004"}
+    assert check(ENCRYPTION_KEYS=[]).keys() == {"django_vzaps.E004"}
+    assert check(ENCRYPTION_KEYS=[KEY]) == {}
+
+
+def test_an_encryption_key_is_a_fernet_key(check: Any) -> None:
+    found = check(ENCRYPTION_KEYS=[KEY, "planted"])
+    assert found.keys() == {"django_vzaps.E009"}
+    assert 'VZAPS["ENCRYPTION_KEYS"][1] is not a key' in str(found)
+    assert "planted" not in str(found)
+
+
+@pytest.mark.parametrize(
+    "derive",
+    [
+        lambda secret: secret,
+        lambda secret: base64.urlsafe_b64encode(secret[:32].encode()).decode(),
+        lambda secret: base64.urlsafe_b64encode(hashlib.sha256(secret.encode()).digest()).decode(),
+    ],
+)
+def test_an_encryption_key_is_not_made_from_the_secret_key(check: Any, settings: Any, derive: Any) -> None:
+    settings.SECRET_KEY = "s" * 50
+    assert check(ENCRYPTION_KEYS=[KEY, derive(settings.SECRET_KEY)]).keys() == {"django_vzaps.E005"}
+
+
+@pytest.mark.parametrize(
+    ("url", "debug", "expected"),
+    [
+        (None, False, {"django_vzaps.W003"}),
+        ("hooks.example.test", False, {"django_vzaps.E006"}),
+        ("ftp://hooks.example.test", False, {"django_vzaps.E006"}),
+        ("http://hooks.example.test", False, {"django_vzaps.E007"}),
+        ("http://127.0.0.1:8000", True, set()),
+        ("https://hooks.example.test", False, set()),
+    ],
+)
+def test_vzaps_must_be_told_a_safe_url(
+    check: Any, settings: Any, url: str | None, debug: bool, expected: set[str]
+) -> None:
+    settings.DEBUG = debug
+    assert check(WEBHOOK_BASE_URL=url).keys() == expected
+
+
+def test_the_urls_must_be_mounted(check: Any, settings: Any) -> None:
+    settings.ROOT_URLCONF = nowhere
+    assert "django_vzaps.E008" in {message.id for message in checks.check_webhook_url(None)}
+    settings.ROOT_URLCONF = mounted
+    assert checks.check_webhook_url(None) == []
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="about SQLite")
+def test_sqlite_must_begin_its_transactions_as_writers(check: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(connection.settings_dict, "OPTIONS", {})
+    assert check().keys() == {"django_vzaps.W004"}
+    monkeypatch.setitem(connection.settings_dict, "OPTIONS", {"transaction_mode": "IMMEDIATE"})
+    assert check() == {}
+
+
+@pytest.mark.mariadb
+@pytest.mark.django_db
+def test_mariadb_must_take_what_the_webhook_takes(settings: Any) -> None:
+    settings.VZAPS = {**settings.VZAPS, "WEBHOOK_MAX_BYTES": 2**34}
+    (found,) = checks.check_database(None, databases=["default"])
+    assert found.id == "django_vzaps.W005"
+    assert "max_allowed_packet = 34359738368" in str(found.hint)
+    settings.VZAPS = {**settings.VZAPS, "WEBHOOK_MAX_BYTES": 1024}
+    assert checks.check_database(None, databases=["default"]) == []
+
+
+def test_the_database_is_asked_only_when_it_was_named(check: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "vendor", "mysql")
+    assert checks.check_database(None) == []
+    assert checks.check_database(None, databases=["other"]) == []
+
+
+def test_other_databases_have_no_such_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "vendor", "sqlite")
+    assert checks.check_database(None, databases=["default"]) == []
+
+
+def test_the_checks_are_registered() -> None:
+    call_command("check", fail_level="WARNING")

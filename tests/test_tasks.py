@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from django_vzaps import schedules, services, tasks
+from django_vzaps.models import Account, Event, EventState, Instance
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def synced(monkeypatch: pytest.MonkeyPatch) -> list[Account]:
+    """The accounts whose sync was asked for; none is made."""
+    asked: list[Account] = []
+    monkeypatch.setattr(services.sync, "sync_account", asked.append)
+    return asked
+
+
+def test_every_active_account_is_synced(synced: list[Account]) -> None:
+    other = Account.objects.create(name="other", client_token="t", client_secret="s")
+    Account.objects.create(name="asleep", is_active=False)
+    tasks.sync_all_accounts()
+    assert {account.name for account in synced} == {"default", other.name}
+
+
+def test_every_account_gets_a_task_of_its_own(
+    synced: list[Account], settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.VZAPS = {**settings.VZAPS, "TASKS": "celery"}
+    sent: list[tuple[int, ...]] = []
+    monkeypatch.setattr(tasks.sync_account, "delay", lambda *args: sent.append(args))
+    tasks.sync_all_accounts()
+    assert sent == [(Account.objects.get().pk,)]
+    assert synced == []
+
+
+def test_an_account_that_is_gone_or_asleep_is_left_alone(synced: list[Account]) -> None:
+    asleep = Account.objects.create(name="asleep", is_active=False)
+    tasks.sync_account(4711)
+    tasks.sync_account(asleep.pk)
+    assert synced == []
+
+
+def test_a_sync_that_runs_already_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    def running(account: Account) -> None:
+        raise services.SyncRunning("running")
+
+    monkeypatch.setattr(services.sync, "sync_account", running)
+    tasks.sync_account(Account.objects.create(name="one").pk)
+
+
+def test_a_sync_that_failed_is_a_failed_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(account: Account) -> None:
+        raise services.ReadFailed("VZaps could not be reached.")
+
+    monkeypatch.setattr(services.sync, "sync_account", fail)
+    with pytest.raises(services.ReadFailed):
+        tasks.sync_account(Account.objects.create(name="one").pk)
+
+
+def test_events_are_handled_by_the_drain_and_by_the_sweep() -> None:
+    instance = Instance.objects.create(account=Account.objects.create(name="one"), vzaps_id="VZ1")
+    runs: list[Callable[[], None]] = [lambda: tasks.drain_instance(instance.pk), lambda: tasks.sweep()]
+    for run in runs:
+        stored = Event.objects.store(instance_id=instance.pk, type="Connected", payload='{"type": "Connected"}')
+        run()
+        assert Event.objects.get(pk=stored.pk).state == EventState.DONE
+    tasks.drain_instance(4711)
+
+
+def test_the_schedule_names_tasks_that_exist() -> None:
+    names = {task.name for task in (tasks.sync_all_accounts, tasks.sweep)}
+    for entry in schedules.BEAT_SCHEDULE.values():
+        assert entry["task"] in names
+        assert entry["options"]["expires"] <= entry["schedule"]
+
+
+def test_the_doorbell_names_the_drain_task() -> None:
+    from django_vzaps.events import doorbell
+
+    assert tasks.drain_instance.name == doorbell.TASK
