@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from django import forms
 from django.contrib import admin, messages
@@ -26,6 +26,9 @@ else:
     _AccountForm = forms.ModelForm
 
 
+CREDENTIALS: Final = ("client_token", "client_secret")
+
+
 def write_only(label: Any) -> forms.CharField:
     """A field that takes a secret and is always rendered empty."""
     return forms.CharField(
@@ -38,8 +41,8 @@ def write_only(label: Any) -> forms.CharField:
 class AccountForm(_AccountForm):
     """Blank credentials leave those there are."""
 
-    client_token = write_only(gettext_lazy("Client token"))
-    client_secret = write_only(gettext_lazy("Client secret"))
+    new_client_token = write_only(gettext_lazy("Client token"))
+    new_client_secret = write_only(gettext_lazy("Client secret"))
 
     class Meta:
         model = Account
@@ -47,19 +50,20 @@ class AccountForm(_AccountForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        account = self.instance
-        for name in ("client_token", "client_secret"):
-            if name in self.fields:
-                self.fields[name].help_text = _help(account, getattr(account, name))
+        for name in CREDENTIALS:
+            # A user who may only look gets a form without them.
+            if f"new_{name}" in self.fields:
+                self.fields[f"new_{name}"].help_text = _help(self.instance, getattr(self.instance, name))
 
     def clean(self) -> dict[str, Any]:
-        """Put what was entered on the account, before the model checks that the two belong together."""
+        """Put what was entered on the account: both credentials or, where settings have them, none."""
         given = super().clean() or self.cleaned_data
-        for name in ("client_token", "client_secret"):
-            if given.get(name):
-                setattr(self.instance, name, given[name])
-        if self.instance.credentials_in_settings and given.get("name") != conf.current().account_name:
+        credentials = {name: given.get(f"new_{name}") or getattr(self.instance, name) for name in CREDENTIALS}
+        missing = [name for name, value in credentials.items() if value is None]
+        if len(missing) == 1 or (missing and given.get("name") != conf.current().account_name):
             raise forms.ValidationError(_("Enter the client token and the client secret of this account."))
+        for name, value in credentials.items():
+            setattr(self.instance, name, value)
         return given
 
 
@@ -80,7 +84,7 @@ class AccountAdmin(RemoteAdmin):
     form = AccountForm
     list_display = ["name", "is_active", "credentials", "last_sync", "sync_problem"]
     search_fields = ["name"]
-    fields = ["name", "is_active", "client_token", "client_secret", "last_sync", "sync_problem"]
+    fields = ["name", "is_active", "new_client_token", "new_client_secret", "last_sync", "sync_problem"]
     readonly_fields = ["last_sync", "sync_problem"]
 
     @admin.display(description=gettext_lazy("credentials"))

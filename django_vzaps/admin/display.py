@@ -63,7 +63,7 @@ def badge(choices: type[TextChoices], value: str) -> SafeString:
 
 def moment(at: datetime) -> str:
     """A point in time, written out in the reader's time zone and language."""
-    return date_format(timezone.localtime(at) if timezone.is_aware(at) else at, "DATETIME_FORMAT")
+    return date_format(_local(at), "DATETIME_FORMAT")
 
 
 def ago(at: datetime | None) -> SafeString | str:
@@ -100,7 +100,8 @@ def billing(instance: Instance) -> SafeString | str:
     ends = subscription.cancel_at
     if ends is None or ends < timezone.now():
         return state
-    return format_html('{} <span class="vzaps-quiet">{}</span>', state, _("ends %(time)s") % {"time": moment(ends)})
+    words = _("ends %(day)s") % {"day": date_format(_local(ends), "DATE_FORMAT")}
+    return format_html('{} <span class="vzaps-quiet" title="{}">{}</span>', state, moment(ends), words)
 
 
 def subscription_of(instance: Instance) -> Subscription | None:
@@ -148,3 +149,7 @@ def outside_link(url: str, text: str) -> SafeString | str:
     if not url.startswith(("https://", "http://")):
         return NOTHING
     return format_html('<a href="{}" target="_blank" rel="noopener noreferrer">{}</a>', url, text)
+
+
+def _local(at: datetime) -> datetime:
+    return timezone.localtime(at) if timezone.is_aware(at) else at

@@ -79,7 +79,7 @@ class BillingFilter(ChoicesFilter):
 class PresenceFilter(admin.SimpleListFilter):
     """Instances that are gone from VZaps are hidden until somebody asks for them."""
 
-    title = _("on VZaps")
+    title = _("presence on VZaps")
     parameter_name = "presence"
 
     def lookups(self, request: HttpRequest, model_admin: _Admin) -> Iterable[tuple[str, str]]:

@@ -11,7 +11,7 @@ from django.db import models, transaction
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.urls import reverse
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -50,16 +50,17 @@ class RemoteAdmin(_Base):
         change: Callable[[], Operation],
         *,
         about: models.Model | None = None,
+        among_others: bool = False,
     ) -> Operation | None:
         """Do it, log it with the user, and say so where it did not succeed.
 
         Returns the operation only where VZaps said that it was done. ``about`` is the row whose history tells of it;
-        without one it is the operation's instance, or the operation itself.
+        without one it is the operation's instance, or the operation itself. ``among_others``: a message has to name it.
         """
         try:
             operation = change()
         except VZapsError as error:
-            self.explain(request, error, about=about)
+            self.explain(request, error, about=about if among_others else None)
             attempted = getattr(error, "operation", None)
             if attempted is not None and not isinstance(error, services.OperationInProgress):
                 self.note(request, about or attempted, attempted)
@@ -83,15 +84,10 @@ class RemoteAdmin(_Base):
     def explain(self, request: HttpRequest, error: VZapsError, *, about: models.Model | None = None) -> None:
         """Say what happened, what it means and what to do, with a link to the operation if there is one."""
         operation = getattr(error, "operation", None)
+        parts = (f"{about}:" if about else "", str(error), _meaning(error), self.operation_link(request, operation))
         self.message_user(
             request,
-            format_html(
-                "{}{} {} {}",
-                f"{about}: " if about else "",
-                str(error),
-                _meaning(error),
-                self.operation_link(request, operation),
-            ),
+            format_html_join(" ", "{}", ([part] for part in parts if part)),
             messages.WARNING if isinstance(error, services.OutcomeUnknown) else messages.ERROR,
         )
 
@@ -123,8 +119,10 @@ class RemoteAdmin(_Base):
             return
         self.log_change(request, account, _("Synced."))
         counts = ngettext(
-            "%(account)s: %(seen)d instance read from VZaps; %(created)d new, %(updated)d changed, %(removed)d gone.",
-            "%(account)s: %(seen)d instances read from VZaps; %(created)d new, %(updated)d changed, %(removed)d gone.",
+            "Account “%(account)s”: %(seen)d instance read from VZaps; "
+            "%(created)d new, %(updated)d changed, %(removed)d gone.",
+            "Account “%(account)s”: %(seen)d instances read from VZaps; "
+            "%(created)d new, %(updated)d changed, %(removed)d gone.",
             report.seen,
         ) % {
             "account": account,

@@ -129,7 +129,7 @@ class InstanceActions(InstanceBase):
         return [
             instance
             for instance in chosen
-            if self.carry_out(request, partial(change, instance), about=instance) is not None
+            if self.carry_out(request, partial(change, instance), about=instance, among_others=True) is not None
         ]
 
     def _tell_names(self, request: HttpRequest, done: list[Instance], sentence: str) -> None:

@@ -20,7 +20,7 @@ from django_vzaps.models import Account, Instance
 
 
 class InstanceList(InstanceBase):
-    list_display = ["name", "phone", "connection", "billing", "last_sync", "last_event", "account"]
+    list_display = ["name", "phone", "connection", "billing", "last_sync", "last_event"]
     list_filter = [ConnectionFilter, BillingFilter, PresenceFilter, "account"]
     list_select_related = ["account", "subscription"]
     list_per_page = 100
@@ -63,7 +63,14 @@ class InstanceList(InstanceBase):
     @transaction.non_atomic_requests
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Django's list, with a button to sync."""
-        return super().changelist_view(request, {"may_sync": self.may_sync(request), **(extra_context or {})})
+        return super().changelist_view(
+            request,
+            {
+                "title": str(self.opts.verbose_name_plural).capitalize(),
+                "may_sync": self.may_sync(request),
+                **(extra_context or {}),
+            },
+        )
 
     def sync_view(self, request: HttpRequest) -> HttpResponse:
         """Sync every active account, one after the other."""

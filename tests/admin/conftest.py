@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from html import unescape
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.core.cache import cache
+from django.test import Client
+from django.urls import reverse
+
+from django_vzaps.models import Account, Instance
+from django_vzaps.services import sync
+from django_vzaps.services.clients import forget_clients
+from django_vzaps.testing import FakeVZaps
+
+StaffWith = Callable[..., Client]
+
+
+@pytest.fixture(autouse=True)
+def _fresh_clients() -> Iterator[None]:
+    cache.clear()
+    forget_clients()
+    yield
+    forget_clients()
+
+
+@pytest.fixture
+def account(db: None) -> Account:
+    account = Account.objects.from_settings()
+    assert account is not None
+    return account
+
+
+@pytest.fixture
+def instance(fake_vzaps: FakeVZaps, account: Account) -> Instance:
+    """One instance, known on both sides; what the fake was asked for so far is forgotten."""
+    remote = fake_vzaps.add_instance(name="Front desk")
+    sync.sync_account(account)
+    fake_vzaps.calls.clear()
+    return Instance.objects.get(vzaps_id=remote.id)
+
+
+@pytest.fixture
+def staff_with(db: None) -> StaffWith:
+    """A browser in which a staff user with just these permissions is logged in."""
+
+    def log_in(*codenames: str) -> Client:
+        user = User.objects.create_user(f"staff{User.objects.count()}", is_staff=True)
+        user.user_permissions.set(
+            Permission.objects.filter(content_type__app_label="django_vzaps", codename__in=codenames)
+        )
+        assert user.user_permissions.count() == len(codenames)
+        return browser_of(user)
+
+    return log_in
+
+
+@pytest.fixture
+def operator(db: None) -> User:
+    return User.objects.create_superuser("operator")
+
+
+@pytest.fixture
+def browser(operator: User) -> Client:
+    """A browser in which a person who may do everything is logged in."""
+    return browser_of(operator)
+
+
+def browser_of(user: User) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def page(name: str, *args: object) -> str:
+    """The path of one of this package's admin pages."""
+    return reverse(f"admin:django_vzaps_{name}", args=args)
+
+
+def text_of(response: Any) -> str:
+    """What a person reads, roughly: the page with its entities resolved."""
+    return unescape(response.content.decode())
+
+
+def said(response: Any) -> str:
+    """The messages on the page that was answered."""
+    return unescape(" | ".join(str(message) for message in response.context["messages"]))
