@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
+from django import forms
 from django.core.exceptions import FieldError
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -102,6 +103,15 @@ class JSONTextField(_JSONBase):
 
     def from_db_value(self, value: str | None, expression: Expression, connection: BaseDatabaseWrapper) -> Any:
         return None if value is None else json.loads(value)
+
+    def formfield(self, **kwargs: Any) -> Any:
+        return super().formfield(**{"form_class": forms.JSONField, **kwargs})
+
+    def clean(self, value: Any, model_instance: models.Model | None) -> Any:
+        # Without to_python, which is for fixtures: what a model has is decoded already.
+        self.validate(value, model_instance)
+        self.run_validators(value)
+        return value
 
     def to_python(self, value: Any) -> Any:
         if isinstance(value, str):

@@ -84,8 +84,8 @@ class Operation(models.Model):
         related_name="vzaps_operations",
         verbose_name=_("by"),
     )
-    parameters = JSONTextField(_("parameters"), default=dict)
-    baseline = JSONTextField(_("known before"), default=dict)
+    parameters = JSONTextField(_("parameters"), default=dict, blank=True)
+    baseline = JSONTextField(_("known before"), default=dict, blank=True)
     answer = JSONTextField(_("answer"), null=True, blank=True)
     started_at = models.DateTimeField(_("started"), default=timezone.now)
     deadline = models.DateTimeField(_("deadline"))
