@@ -16,6 +16,7 @@
   const token = start.querySelector("[name=csrfmiddlewaretoken]").value;
   const qrEvery = Number(section.dataset.qrEvery) * 1000 + MARGIN;
   const byCode = "code" in section.dataset;
+  let known = { phase: section.dataset.phase, message: phase.textContent };
   let qrAskedAt = -Infinity;
   let timer = null;
   let asking = false;
@@ -28,10 +29,13 @@
   };
 
   const show = (answer) => {
-    if (!(byCode && answer.phase === "waiting")) {
-      section.dataset.phase = answer.phase === "waiting" ? section.dataset.phase : answer.phase;
-      say(answer.message);
+    // "waiting" says that nothing is new: what was shown before an error holds again.
+    if (answer.phase !== "waiting" && answer.phase !== "error") {
+      known = answer;
     }
+    const { phase: name, message } = answer.phase === "error" ? answer : known;
+    section.dataset.phase = name;
+    say(message);
     if (answer.qr) {
       image.src = answer.qr;
     }
