@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from django.contrib import admin, messages
-from django.contrib.auth.models import User
+from django.contrib.auth.models import AbstractBaseUser
 from django.db import models, transaction
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
@@ -139,9 +139,9 @@ class RemoteAdmin(_Base):
         return request.user.has_perm("django_vzaps.change_instance")
 
 
-def actor_of(request: HttpRequest) -> User:
+def actor_of(request: HttpRequest) -> AbstractBaseUser:
     """The user in front of the screen; every admin view has one."""
-    return cast("User", request.user)
+    return cast("AbstractBaseUser", request.user)
 
 
 def _meaning(error: VZapsError) -> str:

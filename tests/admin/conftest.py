@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission, User
+from django.contrib.messages import get_messages
 from django.core.cache import cache
 from django.test import Client
 from django.urls import reverse
@@ -91,5 +92,5 @@ def text_of(response: Any) -> str:
 
 
 def said(response: Any) -> str:
-    """The messages on the page that was answered."""
-    return unescape(" | ".join(str(message) for message in response.context["messages"]))
+    """The messages that the answer leaves for the page, whether or not they were shown yet."""
+    return unescape(" | ".join(str(message) for message in get_messages(response.wsgi_request)))

@@ -23,7 +23,7 @@ def three(account: Account, browser: Client, fake_vzaps: FakeVZaps) -> list[Inst
 
 def run(browser: Client, action: str, chosen: list[Instance], **more: str) -> Any:
     form = {"action": action, "_selected_action": [instance.pk for instance in chosen], **more}
-    return browser.post(page("instance_changelist"), form, follow=True)
+    return browser.post(page("instance_changelist"), form)
 
 
 def test_restart_names_the_number_first(three: list[Instance], browser: Client, fake_vzaps: FakeVZaps) -> None:

@@ -34,7 +34,7 @@ def test_says_that_the_outcome_is_unknown_and_what_to_do(unknown: Operation, bro
 
 def test_find_out_reads_until_it_is_known(unknown: Operation, browser: Client, fake_vzaps: FakeVZaps) -> None:
     url = page("operation_settle", unknown.pk)
-    words = [said(browser.post(url, follow=True)) for _ in range(3)]
+    words = [said(browser.post(url)) for _ in range(3)]
     assert "does not say how it ended" in words[0]
     assert "Settled. Outcome: succeeded." in words[-1]
     html = text_of(browser.get(page("operation_change", unknown.pk)))
@@ -45,7 +45,7 @@ def test_find_out_reads_until_it_is_known(unknown: Operation, browser: Client, f
 
 def test_find_out_says_when_it_cannot_read(unknown: Operation, browser: Client, fake_vzaps: FakeVZaps) -> None:
     fake_vzaps.faults.add("get", status=403, times=None)
-    assert "VZaps refused" in said(browser.post(page("operation_settle", unknown.pk), follow=True))
+    assert "VZaps refused" in said(browser.post(page("operation_settle", unknown.pk)))
 
 
 @pytest.mark.parametrize(("word", "outcome"), [("yes", OperationOutcome.SUCCEEDED), ("no", OperationOutcome.FAILED)])
@@ -69,7 +69,7 @@ def test_neither_yes_nor_no_decides_nothing(unknown: Operation, browser: Client)
 def test_what_is_settled_cannot_be_decided(unknown: Operation, browser: Client) -> None:
     url = page("operation_decide", unknown.pk)
     browser.post(url, {"carried_out": "yes"})
-    assert "settled already" in said(browser.post(url, {"carried_out": "no"}, follow=True))
+    assert "settled already" in said(browser.post(url, {"carried_out": "no"}))
     assert "there is nothing to decide" in text_of(browser.get(url))
     unknown.refresh_from_db()
     assert unknown.outcome == OperationOutcome.SUCCEEDED

@@ -124,6 +124,17 @@ def test_an_error_is_said_and_tried_again(url: str, poll: str, browser: Client, 
     assert browser.post(poll, QR).json()["phase"] == "scan"
 
 
+def test_what_cannot_get_better_by_itself_is_not_tried_again(
+    url: str, poll: str, browser: Client, fake_vzaps: FakeVZaps, settings: object
+) -> None:
+    browser.post(url)
+    settings.VZAPS = {**settings.VZAPS, "READ_ONLY": True}  # type: ignore[attr-defined]
+    answer = browser.post(poll, QR).json()
+    assert (answer["phase"], answer["over"]) == ("error", True)
+    assert "read only" in answer["message"]
+    assert not fake_vzaps.calls_to("qr")
+
+
 def test_works_as_a_page_that_refreshes(url: str, browser: Client, fake_vzaps: FakeVZaps, instance: Instance) -> None:
     first = text_of(browser.post(url, follow=True))
     assert '<noscript><meta http-equiv="refresh" content="0;url=?live=1"></noscript>' in first

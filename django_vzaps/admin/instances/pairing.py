@@ -129,8 +129,10 @@ def _phase(instance: Instance, *, want_qr: bool) -> Phase:
         if status.connected:
             return _connected(instance)
         return _scan(instance) if want_qr else {"phase": "waiting", "message": "", "over": False}
-    except VZapsError as error:
+    except services.ReadFailed as error:
         return {"phase": "error", "message": _("%(error)s Trying again.") % {"error": error}, "over": False}
+    except VZapsError as error:
+        return {"phase": "error", "message": str(error), "over": True}
 
 
 def _scan(instance: Instance) -> Phase:
