@@ -12,7 +12,7 @@ from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from django_vzaps import signals
 from django_vzaps.events import ConnectedEvent, InboundEvent, MessageEvent, dispatch, doorbell, handlers, on, runs
-from django_vzaps.events.lease import Lease
+from django_vzaps.events.lease import Lease, LeaseLost
 from django_vzaps.models import Event, EventState, HandlerRun, HandlerRunState, Instance, Operation
 from django_vzaps.services import OutcomeUnknown
 from django_vzaps.testing import events
@@ -341,6 +341,33 @@ def test_a_drain_that_lost_its_lease_stops_and_leaves_the_rest(instance: Instanc
     assert state_of(second) == EventState.PENDING
     instance.refresh_from_db()
     assert instance.drain_lease_holder == "somebody else", "the other's lease is not released"
+
+
+def test_a_drain_that_lost_its_lease_calls_no_further_handler(instance: Instance, arrive: Arrive) -> None:
+    seen: list[str] = []
+
+    @on("Message")
+    def slow(event: MessageEvent) -> None:
+        Instance.objects.update(drain_lease_holder="somebody else")
+
+    @on("Message")
+    def keep(event: MessageEvent) -> None:
+        seen.append(event.type)
+
+    arrive()
+    drain(instance)
+    assert seen == []
+
+
+def test_a_lease_that_expired_is_taken_over(instance: Instance, arrive: Arrive) -> None:
+    arrive()
+    dead = Lease.take(instance.pk)
+    assert dead is not None
+    assert drain(instance) == 0
+    Instance.objects.update(drain_lease_until=timezone.now() - timedelta(seconds=1))
+    assert drain(instance) == 1
+    with pytest.raises(LeaseLost):
+        dead.renew()
 
 
 def test_a_handler_that_was_overtaken_leaves_no_trace_in_the_database(

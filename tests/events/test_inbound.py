@@ -57,6 +57,7 @@ def test_the_phone_behind_a_lid_is_found_and_its_digits_are_never_taken_for_one(
     assert read(events.message(lid=True, from_me=True)).phone == PHONE
     assert read(events.message(from_me=True)).phone == PHONE
     assert read(events.message(group=True)).phone == PHONE
+    assert read({"type": "Message", "event": {"info": {"chat": f"{PHONE}@s.whatsapp.net"}}}).phone == PHONE
     assert read(events.message(group=True, from_me=True, sender="5500000000000")).phone == ""
 
 

@@ -27,6 +27,8 @@ def test_a_redelivery_has_the_same_key_however_it_is_written() -> None:
     ]
     assert len({key(copy) for copy in copies}) == 1
     assert len(str(key(message))) == 64
+    picture = events.message("look", media="image")
+    assert key(picture) == key(events.in_whatsapp_casing(picture))
 
 
 @pytest.mark.parametrize("change", [{"text": "edited"}, {"media_url": "https://files.test/1"}, {"lid": True}])
