@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 
 from django.db.models.functions import Coalesce
 from django.utils import timezone
@@ -17,22 +16,22 @@ def lock_of(instance_id: int) -> str:
     return f"billing:{instance_id}"
 
 
-def confirm(subscriptions: Sequence[Subscription], *, asked_at: datetime) -> int:
+def confirm(subscriptions: Sequence[Subscription]) -> int:
     """Settle the billing operations whose effect can be seen in what was read; returns how many.
 
-    Only reading that was asked for after the call began counts: an older answer shows the state before. One query
-    where there is nothing to settle.
+    Only what was asked for after the operation began counts: an older answer shows the state before. One query where
+    there is nothing to settle.
     """
     by_lock = {lock_of(subscription.instance_id): subscription for subscription in subscriptions}
     waiting = Operation.objects.filter(
         lock__in=by_lock,
         outcome__in=[OperationOutcome.SUCCEEDED, OperationOutcome.UNKNOWN],
-        started_at__lte=asked_at,
     )
     settled = 0
     for operation in waiting:
         subscription = by_lock[operation.lock or ""]
-        if not _shows(subscription, operation.kind):
+        is_newer = subscription.refreshed_at is not None and subscription.refreshed_at >= operation.started_at
+        if not (is_newer and _shows(subscription, operation.kind)):
             continue
         now = timezone.now()
         settled += Operation.objects.filter(pk=operation.pk, lock=operation.lock).update(

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from django_vzaps import client, crypto, signals
 from django_vzaps.models import Account, ConnectionSource, Instance, Subscription, SubscriptionState, Webhook
@@ -34,7 +34,7 @@ INSTANCE_COLUMNS: Final = [
     "synced_at",
     *connection.COLUMNS,
 ]
-SUBSCRIPTION_COLUMNS: Final = ["billing_status", "state", "cancel_at", "expired_at", "refreshed_at", "vzaps_id"]
+SUBSCRIPTION_COLUMNS: Final = ["billing_status", "state", "cancel_at", "expired_at", "refreshed_at"]
 WEBHOOK_COLUMNS: Final = ["actual_host_and_path", "actual_events", "checked_at"]
 
 #: Not worth a signal: they change with every answer, or must not be shown.
@@ -49,8 +49,12 @@ def apply_instance(instance: Instance, answer: client.Instance, *, account: Acco
 
     What the answer does not mention stays as it is: VZaps' documents disagree about what it sends (API.md 17.10).
     """
-    if instance.synced_at is not None and asked_at < instance.synced_at:
-        return {}
+    if any(known is not None and asked_at < known for known in (instance.synced_at, instance.removed_at)):
+        if instance.token is not None or answer.token is None:
+            return {}
+        # A sync was faster than the answer to the creation, and its list showed no token.
+        instance.token = answer.token
+        return {"token": (None, instance.token)}
     before = {column: getattr(instance, column) for column in INSTANCE_COLUMNS}
     said: dict[str, Any] = {
         "name": storable(answer.name, 255) or None,
@@ -106,8 +110,6 @@ def apply_subscription(subscription: Subscription, answer: client.Instance, *, a
     subscription.cancel_at = answer.cancel_at
     subscription.expired_at = answer.expired_at
     subscription.refreshed_at = asked_at
-    if subscription.state == SubscriptionState.CANCELED:
-        subscription.vzaps_id = ""
     return {
         column: (old, getattr(subscription, column))
         for column, old in before.items()
@@ -131,25 +133,33 @@ def apply_webhook(webhook: Webhook, answer: client.Instance, *, asked_at: dateti
 
 def store(account: Account, answer: client.Instance, *, asked_at: datetime) -> Instance:
     """Take in one instance, new or known, in the present transaction or one of its own. Sends signals on commit."""
+    try:
+        return _store(account, answer, asked_at=asked_at)
+    except IntegrityError:
+        # A sync stored the same new instance at the same moment: it is there now.
+        return _store(account, answer, asked_at=asked_at)
+
+
+def _store(account: Account, answer: client.Instance, *, asked_at: datetime) -> Instance:
     with transaction.atomic():
         instance = Instance.objects.select_for_update().filter(vzaps_id=answer.id).first()
         is_new = instance is None
         instance = instance or Instance(vzaps_id=answer.id, account=account)
         connected_before = instance.connected
         changes = apply_instance(instance, answer, account=account, asked_at=asked_at)
-        # The inbox's columns are written by others all the time.
+        # Each table's other columns are written by others meanwhile.
         instance.save(update_fields=None if is_new else INSTANCE_COLUMNS)
         subscription = Subscription.objects.filter(instance=instance).first() or Subscription(instance=instance)
         state_before = subscription.state
         apply_subscription(subscription, answer, asked_at=asked_at)
-        subscription.save()
+        subscription.save(update_fields=SUBSCRIPTION_COLUMNS if subscription.pk else None)
         webhook = Webhook.objects.filter(instance=instance).first() or Webhook(instance=instance)
         apply_webhook(webhook, answer, asked_at=asked_at)
-        webhook.save()
+        webhook.save(update_fields=WEBHOOK_COLUMNS if webhook.pk else None)
         instance.subscription, instance.webhook = subscription, webhook
         announce(instance, changes, is_new=is_new, connected_before=connected_before)
         announce_subscription(instance, subscription, state_before)
-        billing.confirm([subscription], asked_at=asked_at)
+        billing.confirm([subscription])
     return instance
 
 
@@ -178,20 +188,27 @@ def announce_subscription(instance: Instance, subscription: Subscription, state_
 
 def host_and_path(url: str) -> str:
     """A webhook URL as it may be shown: host and path, without query and credentials, long secrets masked."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # It may be anything: somebody else's, typed by hand.
+        return MASK
     host = parts.netloc.rpartition("@")[2]
     path = _LONG_SEGMENT.sub(lambda found: found[0] if _UUID.fullmatch(found[0]) else MASK, parts.path)
     return storable(f"{host}{path}", 500)
 
 
+def last_segment(url: str) -> str:
+    """The end of the URL's path: where it is one of ours, its secret."""
+    return re.split(r"[?#]", url, maxsplit=1)[0].rstrip("/").rpartition("/")[2]
+
+
 def seen_host_and_path(webhook: Webhook, url: str) -> str:
     """As :func:`host_and_path`; where only the secret is not one that ``webhook`` accepts, it says so in its place."""
     shown = host_and_path(url)
-    if webhook.is_managed and shown == webhook.desired_host_and_path:
-        secret = urlsplit(url).path.rstrip("/").rpartition("/")[2]
-        if not crypto.matches(secret, *webhook.accepted_hashes()):
-            return shown.replace(MASK, "another-secret")
-    return shown
+    if not webhook.is_managed or shown != webhook.desired_host_and_path:
+        return shown
+    is_ours = crypto.matches(last_segment(url), *webhook.accepted_hashes())
+    return shown if is_ours else shown.replace(MASK, "another-secret")
 
 
 def _same_secret(known: Secret | None, new: Secret) -> bool:

@@ -120,7 +120,7 @@ def _store_subscriptions(
     Subscription.objects.filter(instance__in=_asked(there.values(), "refreshed_at", asked_at)).update(
         refreshed_at=asked_at
     )
-    billing.confirm(list(there.values()), asked_at=asked_at)
+    billing.confirm(list(there.values()))
 
 
 def _store_webhooks(
