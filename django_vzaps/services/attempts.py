@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from django.contrib.auth.models import AbstractBaseUser
@@ -60,12 +61,13 @@ def open_operation(
 ) -> Opened:
     """Record the attempt, committed before anything is sent.
 
-    Raises :class:`ReadOnly`, :class:`OperationInProgress` where ``lock`` is held, and ``RuntimeError`` inside a
-    transaction: the record would vanish with it.
+    Raises :class:`ReadOnly`, :class:`OperationInProgress` where ``lock`` is held, :class:`ChangeFailed` where
+    ``idempotency_key`` stands for something else, and ``RuntimeError`` inside a transaction: the record would vanish
+    with it.
     """
     refuse_if_read_only()
-    now = timezone.now()
-    try:
+
+    def opened() -> Opened:
         with transaction.atomic(durable=True):
             operation = Operation.objects.create(
                 kind=kind,
@@ -74,32 +76,52 @@ def open_operation(
                 actor_id=None if actor is None else actor.pk,
                 parameters=redacted(parameters or {}),
                 baseline=baseline or {},
-                started_at=now,
-                deadline=now + timedelta(seconds=conf.current().operation_deadline),
+                started_at=timezone.now(),
+                deadline=deadline(),
                 lock=lock,
                 idempotency_key=idempotency_key,
             )
+        return Opened(operation=operation, is_new=True)
+
+    try:
+        return opened()
     except IntegrityError:
         if idempotency_key is not None:
             known = Operation.objects.filter(idempotency_key=idempotency_key).first()
             if known is not None:
+                _check_same(known, kind, account, instance)
                 return Opened(operation=known, is_new=False)
-        holder = Operation.objects.filter(lock=lock).first() if lock is not None else None
-        if holder is None and lock is None:
-            raise
+        holder = None if lock is None else Operation.objects.filter(lock=lock).first()
+        if holder is None:
+            # Whoever held the lock let go of it just now; any other reason is raised again.
+            return opened()
         raise OperationInProgress(
             _(
                 "Another change of this instance is not settled yet (operation %(pk)s: %(kind)s, %(outcome)s). "
                 "Nothing was sent. Find out how it ended before trying again."
             )
-            % {
-                "pk": holder.pk if holder else "?",
-                "kind": holder.kind_label if holder else "?",
-                "outcome": holder.outcome_label if holder else "?",
-            },
+            % {"pk": holder.pk, "kind": holder.kind_label, "outcome": holder.outcome_label},
             operation=holder,
         ) from None
-    return Opened(operation=operation, is_new=True)
+
+
+def deadline() -> datetime:
+    """When an operation that is sent now is given up."""
+    return timezone.now() + timedelta(seconds=conf.current().operation_deadline)
+
+
+@contextmanager
+def before_sending(operation: Operation) -> Iterator[None]:
+    """Close the operation as failed where the block fails: nothing was sent, so its lock need not be held."""
+    try:
+        yield
+    except Exception as error:
+        known = isinstance(error, VZapsError)
+        words = str(error) if known else _("An error in this program before anything was sent; the log has it.")
+        close_operation(operation, OperationOutcome.FAILED, error=words)
+        if isinstance(error, ChangeFailed):
+            error.operation = operation
+        raise
 
 
 def close_operation(
@@ -161,11 +183,15 @@ def carry_out(
     return received
 
 
-def refuse(operation: Operation, error: ChangeFailed) -> ChangeFailed:
-    """Close the operation as failed with the words of ``error``, and hand it back to be raised."""
-    close_operation(operation, OperationOutcome.FAILED, error=str(error))
-    error.operation = operation
-    return error
+def _check_same(known: Operation, kind: OperationKind, account: Account, instance: Instance | None) -> None:
+    asked = (kind, account.pk, None if instance is None else instance.pk)
+    # A creation has its instance only once it has succeeded.
+    if (known.kind, known.account_id, None if instance is None else known.instance_id) != asked:
+        raise ChangeFailed(
+            _("This idempotency key stands for another change (operation %(pk)s). Nothing was sent.")
+            % {"pk": known.pk},
+            operation=known,
+        )
 
 
 def _closed_by(

@@ -85,10 +85,10 @@ def forget_clients() -> None:
 
 
 def token_of(instance: Instance) -> Secret | None:
-    """The instance's token, or None where it is missing or its key is lost: the account's own credential suffices."""
+    """The instance's token, or None where it is missing or cannot be decrypted: the account's credential suffices."""
     if instance.token is None:
         return None
     try:
         return Secret(instance.token.reveal())
-    except crypto.DecryptionError:
+    except (crypto.DecryptionError, crypto.EncryptionKeyError):
         return None

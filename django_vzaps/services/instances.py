@@ -11,8 +11,8 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from django_vzaps import client, crypto, signals
-from django_vzaps.models import Account, Instance, Operation, OperationKind, Webhook
-from django_vzaps.services import mirror, webhooks
+from django_vzaps.models import Account, Instance, Operation, OperationKind, Subscription, Webhook
+from django_vzaps.services import billing, mirror, webhooks
 from django_vzaps.services.attempts import Actor, carry_out, open_operation
 from django_vzaps.services.clients import client_for, token_of
 from django_vzaps.services.errors import SubscriptionIsActive
@@ -34,7 +34,8 @@ def create(
 
     Where ``VZAPS["WEBHOOK_BASE_URL"]`` is set the new instance sends us its events: ``events``, or those of
     ``VZAPS["WEBHOOK_EVENTS"]``. Its webhook's id is recorded before the call, so that a creation whose answer was
-    lost is found again in VZaps' list. Raises :class:`ChangeFailed` or :class:`OutcomeUnknown`.
+    lost is found again in VZaps' list. A second call with the same ``idempotency_key`` sends nothing and returns the
+    first one's operation, however that ended. Raises :class:`ChangeFailed` or :class:`OutcomeUnknown`.
     """
     api = client_for(account)
     # The answer holds a token that must be stored encrypted: find out that it cannot be before there is an instance.
@@ -77,9 +78,13 @@ def create(
 
 
 def adopt(operation: Operation, instance: Instance) -> None:
-    """Make ``instance`` the one that ``operation`` created: its webhook is the planned one, its owner the named one."""
+    """Make ``instance`` the one that ``operation`` created: its webhook is the planned one, its owner the named one.
+
+    Once: what is done to the instance later, such as a new secret for its webhook, is not undone by a late answer.
+    """
+    if not Operation.objects.filter(pk=operation.pk, instance__isnull=True).update(instance=instance):
+        return
     operation.instance = instance
-    operation.save(update_fields=["instance"])
     planned = operation.baseline.get("webhook")
     if planned is not None:
         Webhook.objects.filter(instance=instance).update(
@@ -151,11 +156,21 @@ def restart(instance: Instance, *, actor: Actor) -> Operation:
 def delete(instance: Instance, *, actor: Actor, despite_subscription: bool = False) -> Operation:
     """Delete the instance on VZaps; the row stays, marked removed.
 
-    Raises :class:`SubscriptionIsActive` for an instance that is paid for, unless ``despite_subscription``: what becomes
-    of the subscription is not documented (API.md section 3.8), so cancel it first.
+    Raises :class:`SubscriptionIsActive` for an instance that is or may be paid for, unless ``despite_subscription``:
+    what becomes of the subscription is not documented (API.md section 3.8), so cancel it first.
     """
     api = client_for(instance)
-    subscription = getattr(instance, "subscription", None)
+    billed = Operation.objects.filter(lock=billing.lock_of(instance.pk)).first()
+    if billed is not None and not despite_subscription:
+        raise SubscriptionIsActive(
+            _(
+                "A change of the subscription of “%(instance)s” is not settled yet (operation %(pk)s: %(kind)s), so it "
+                "may be paid for. Find out how it ended first, or say that you want to delete it all the same."
+            )
+            % {"instance": instance, "pk": billed.pk, "kind": billed.kind_label},
+            operation=billed,
+        )
+    subscription = Subscription.objects.filter(instance=instance).first()
     if subscription is not None and subscription.exists_on_vzaps and not despite_subscription:
         raise SubscriptionIsActive(
             _(

@@ -100,24 +100,33 @@ def settle_all(progress: Callable[[Operation], None] | None = None) -> SettleRep
 def decide(operation: Operation, *, carried_out: bool, actor: AbstractBaseUser) -> Operation:
     """A person says how an unsettled operation ended, and releases its lock.
 
-    Saying "not carried out" of a charge that was made allows a second one: ask for the billing permission first.
-    Raises :class:`ChangeFailed` where there is nothing to decide.
+    Saying "not carried out" of a charge that was made allows a second one: ask for the billing permission first. An
+    unknown charge that was carried out keeps its lock until VZaps shows it, or until the person says so once more.
+    Raises :class:`ChangeFailed` where there is nothing to decide, and for "not carried out" where VZaps said it was.
     """
-    decided = (
-        Operation.objects.unsettled()
-        .filter(pk=operation.pk)
-        .update(
+    is_charge = operation.kind == OperationKind.SUBSCRIBE
+    with transaction.atomic():
+        # Locked in the order of every other change: a late answer, or a sync that settles it, comes before or after.
+        if operation.instance_id is not None:
+            Instance.objects.select_for_update().get(pk=operation.instance_id)
+        found = Operation.objects.unsettled().select_for_update().filter(pk=operation.pk).first()
+        if found is None:
+            raise ChangeFailed(_("This operation is settled already, or still running."), operation=operation)
+        was_unknown = found.outcome == OperationOutcome.UNKNOWN
+        is_checkout = bool((found.answer or {}).get("url"))
+        if not (carried_out or was_unknown or is_checkout or found.settled_by_id):
+            raise ChangeFailed(
+                _("VZaps said that it was carried out; it only does not show it yet."), operation=operation
+            )
+        Operation.objects.filter(pk=found.pk).update(
             outcome=OperationOutcome.SUCCEEDED if carried_out else OperationOutcome.FAILED,
-            lock=None,
+            lock=found.lock if is_charge and carried_out and was_unknown else None,
             settled_by=actor.pk,
             finished_at=timezone.now(),
         )
-    )
+        if is_charge and not carried_out:
+            Subscription.objects.filter(instance=operation.instance_id).update(vzaps_id="", checkout_url="")
     operation.refresh_from_db()
-    if decided and operation.kind == OperationKind.SUBSCRIBE and not carried_out:
-        Subscription.objects.filter(instance=operation.instance).update(vzaps_id="", checkout_url="")
-    if not decided:
-        raise ChangeFailed(_("This operation is settled already, or still running."), operation=operation)
     return operation
 
 
@@ -190,6 +199,7 @@ def _settle_delete(operation: Operation, instance: Instance) -> None:
 
 def _adopt(operation: Operation, instance: Instance) -> None:
     with transaction.atomic():
+        Instance.objects.select_for_update().get(pk=instance.pk)
         instances.adopt(operation, instance)
         _confirm(operation, answer={"id": instance.vzaps_id})
 

@@ -10,10 +10,10 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from django_vzaps.client import BillingSession, VZapsClient, VZapsError
-from django_vzaps.models import Instance, Operation, OperationKind, Subscription, SubscriptionState
+from django_vzaps.models import Instance, Operation, OperationKind, OperationOutcome, Subscription, SubscriptionState
 from django_vzaps.models.fields import storable
 from django_vzaps.services import billing, mirror
-from django_vzaps.services.attempts import Actor, carry_out, open_operation, refuse
+from django_vzaps.services.attempts import Actor, before_sending, carry_out, deadline, open_operation
 from django_vzaps.services.clients import client_for, token_of
 from django_vzaps.services.errors import (
     AlreadySubscribed,
@@ -28,8 +28,9 @@ def subscribe(instance: Instance, *, actor: Actor, idempotency_key: str | None =
     """Start the subscription. VZaps CHARGES the account's default card at once (API.md section 3.9).
 
     Where no card is on file VZaps may answer with a hosted checkout: ``operation.answer["url"]``; while it is open, a
-    second call returns the same operation. Raises :class:`AlreadySubscribed`, :class:`OperationInProgress`,
-    :class:`ChangeFailed` or :class:`OutcomeUnknown`; after the last, nothing is sent until it is settled.
+    second call returns the same operation. So does one with the same ``idempotency_key``, however the first ended.
+    Raises :class:`AlreadySubscribed`, :class:`OperationInProgress`, :class:`ChangeFailed` or
+    :class:`OutcomeUnknown`; after the last, nothing is sent until it is settled.
     """
     try:
         return _change(
@@ -106,30 +107,37 @@ def _change(
     operation = opened.operation
     if not opened.is_new:
         return operation
-    # Under the lock, and before anything is charged: what does VZaps say now?
-    try:
-        subscription = _read(api, instance)
-    except ReadFailed as error:
-        raise refuse(
-            operation,
-            ChangeFailed(
+    with before_sending(operation):
+        # Under the lock, and before anything is charged: what does VZaps say now?
+        try:
+            subscription = _read(api, instance)
+        except ReadFailed as error:
+            raise ChangeFailed(
                 _("Nothing was sent, because the present state could not be read first. %(why)s") % {"why": error},
                 error=error.error,
-            ),
-        ) from error
-    if refused := refusal(subscription):
-        raise refuse(operation, refused)
-    operation.baseline = {
-        "billing_status": subscription.billing_status,
-        "cancel_at": subscription.cancel_at,
-        "read_at": subscription.refreshed_at,
-    }
-    operation.save(update_fields=["baseline"])
+            ) from error
+        if refused := refusal(subscription):
+            raise refused
+        _claim(operation, subscription)
     carry_out(operation, lambda: call(api), consequence=consequence, answer=answer, keep_lock=True)
     with suppress(ReadFailed):  # The lock stays until a later sync has seen the effect.
         _read(api, instance)
     operation.refresh_from_db()
     return operation
+
+
+def _claim(operation: Operation, baseline: Subscription) -> None:
+    """The last step before sending. One that was given up while it read may have made room for another."""
+    claimed = Operation.objects.filter(pk=operation.pk, outcome=OperationOutcome.RUNNING).update(
+        baseline={
+            "billing_status": baseline.billing_status,
+            "cancel_at": baseline.cancel_at,
+            "read_at": baseline.refreshed_at,
+        },
+        deadline=deadline(),
+    )
+    if not claimed:
+        raise ChangeFailed(_("Nothing was sent: reading the present state took too long. Try again."))
 
 
 def _read(api: VZapsClient, instance: Instance) -> Subscription:

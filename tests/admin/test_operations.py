@@ -56,7 +56,9 @@ def test_a_person_decides(word: str, outcome: str, unknown: Operation, browser: 
     assert unknown.lock is not None
     browser.post(url, {"carried_out": word})
     unknown.refresh_from_db()
-    assert [unknown.outcome, unknown.lock, unknown.settled_by] == [outcome, None, operator]
+    assert [unknown.outcome, unknown.settled_by] == [outcome, operator]
+    # What was charged is locked until VZaps shows it.
+    assert (unknown.lock is None) == (word == "no")
     assert LogEntry.objects.get().user == operator
 
 
@@ -68,11 +70,11 @@ def test_neither_yes_nor_no_decides_nothing(unknown: Operation, browser: Client)
 
 def test_what_is_settled_cannot_be_decided(unknown: Operation, browser: Client) -> None:
     url = page("operation_decide", unknown.pk)
-    browser.post(url, {"carried_out": "yes"})
-    assert "settled already" in said(browser.post(url, {"carried_out": "no"}))
+    browser.post(url, {"carried_out": "no"})
+    assert "settled already" in said(browser.post(url, {"carried_out": "yes"}))
     assert "there is nothing to decide" in text_of(browser.get(url))
     unknown.refresh_from_db()
-    assert unknown.outcome == OperationOutcome.SUCCEEDED
+    assert unknown.outcome == OperationOutcome.FAILED
 
 
 def test_the_list_filters_and_costs_the_same_for_many(instance: Instance, browser: Client, operator: User) -> None:
