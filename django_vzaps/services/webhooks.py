@@ -8,7 +8,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from django.db import transaction
 from django.urls import reverse
@@ -20,7 +19,7 @@ from django_vzaps.client import VZapsError, WebhookSettings
 from django_vzaps.models import Instance, Operation, OperationKind, Webhook
 from django_vzaps.secret import Secret
 from django_vzaps.services import mirror
-from django_vzaps.services.attempts import Actor, carry_out, open_operation
+from django_vzaps.services.attempts import Actor, before_sending, carry_out, open_operation
 from django_vzaps.services.clients import client_for, token_of
 from django_vzaps.services.errors import ChangeFailed, NotConfigured, ReadFailed, in_words
 
@@ -91,8 +90,8 @@ def set(instance: Instance, *, actor: Actor, events: Sequence[str] | None = None
     """Point the instance's webhook at this site with a new secret, read it back and compare.
 
     ``events``: None keeps those wanted before, or takes ``VZAPS["WEBHOOK_EVENTS"]``. The old secret is accepted until
-    VZaps is seen to have the new one, and :data:`GRACE` longer. Afterwards ``instance.webhook.drift`` says what
-    differs, if anything does. Raises :class:`ChangeFailed`, :class:`NotConfigured` or :class:`OutcomeUnknown`.
+    VZaps is seen to have the new one, and :data:`GRACE` longer; where it is not known which of two VZaps has, it is
+    read first. Afterwards ``instance.webhook.drift`` says what differs, if anything does. Raises :class:`ChangeFailed`, :class:`NotConfigured` or :class:`OutcomeUnknown`.
     """
     api = client_for(instance)
     webhook, _made = Webhook.objects.get_or_create(instance=instance)
@@ -107,24 +106,10 @@ def set(instance: Instance, *, actor: Actor, events: Sequence[str] | None = None
         # One at a time: two secrets can be live, a third would shut out whatever VZaps has.
         lock=f"webhook:{instance.pk}",
     ).operation
-    before = {
-        column: getattr(webhook, column)
-        for column in (
-            "secret_hash",
-            "previous_secret_hash",
-            "previous_secret_expires_at",
-            "desired_host_and_path",
-            "desired_events",
-        )
-    }
-    # Written before the call: the first event may be here before VZaps' answer is.
-    Webhook.objects.filter(pk=webhook.pk).update(
-        secret_hash=planned.record["secret_hash"],
-        previous_secret_hash=webhook.secret_hash,
-        previous_secret_expires_at=None,
-        desired_host_and_path=planned.record["host_and_path"],
-        desired_events=planned.record["events"],
-    )
+    with before_sending(operation):
+        _find_out_present_secret(instance)
+        # Written before the call: the first event may be here before VZaps' answer is.
+        before = _expect(instance, planned)
     try:
         carry_out(
             operation,
@@ -152,6 +137,7 @@ def check(instance: Instance) -> Webhook:
     except VZapsError as error:
         raise ReadFailed(in_words(error), error=error) from error
     with transaction.atomic():
+        Instance.objects.select_for_update().get(pk=instance.pk)  # as every writer of these rows does
         webhook, _made = Webhook.objects.select_for_update().get_or_create(instance=instance)
         if webhook.checked_at is None or webhook.checked_at <= asked_at:
             webhook.actual_host_and_path = mirror.seen_host_and_path(webhook, answer.webhook or "")
@@ -165,13 +151,52 @@ def check(instance: Instance) -> Webhook:
 
 def _follow_secret(webhook: Webhook, answer: WebhookSettings) -> None:
     """Keep the secret that VZaps has as the present one; the other dies, after a while, once it is of no use."""
+    secret = mirror.last_segment(answer.webhook or "")
+    present, previous = webhook.accepted_hashes()
+    if crypto.matches(secret, present):
+        if previous and webhook.previous_secret_expires_at is None:
+            webhook.previous_secret_expires_at = timezone.now() + GRACE
+    elif crypto.matches(secret, previous):
+        webhook.secret_hash, webhook.previous_secret_hash = previous, present
+        webhook.previous_secret_expires_at = None
+
+
+def _find_out_present_secret(instance: Instance) -> None:
+    """Two secrets may be the one VZaps has, after an attempt of unknown outcome: there is no room for a third."""
+    webhook = Webhook.objects.get(instance=instance)
     if not webhook.previous_secret_hash or webhook.previous_secret_expires_at is not None:
         return
-    secret = urlsplit(answer.webhook or "").path.rstrip("/").rpartition("/")[2]
-    if crypto.matches(secret, webhook.secret_hash):
-        webhook.previous_secret_expires_at = timezone.now() + GRACE
-    elif crypto.matches(secret, webhook.previous_secret_hash):
-        webhook.secret_hash, webhook.previous_secret_hash = webhook.previous_secret_hash, webhook.secret_hash
+    try:
+        check(instance)
+    except ReadFailed as error:
+        raise ChangeFailed(
+            _("Nothing was sent, because the present webhook could not be read first. %(why)s") % {"why": error},
+            error=error.error,
+        ) from error
+
+
+def _expect(instance: Instance, planned: Plan) -> dict[str, Any]:
+    """Accept the new secret beside the present one. Returns what was there before."""
+    with transaction.atomic():
+        Instance.objects.select_for_update().get(pk=instance.pk)
+        webhook = Webhook.objects.get(instance=instance)
+        Webhook.objects.filter(pk=webhook.pk).update(
+            secret_hash=planned.record["secret_hash"],
+            previous_secret_hash=webhook.secret_hash,
+            previous_secret_expires_at=None,
+            desired_host_and_path=planned.record["host_and_path"],
+            desired_events=planned.record["events"],
+        )
+    return {
+        column: getattr(webhook, column)
+        for column in (
+            "secret_hash",
+            "previous_secret_hash",
+            "previous_secret_expires_at",
+            "desired_host_and_path",
+            "desired_events",
+        )
+    }
 
 
 def _restore(pk: int, columns: dict[str, Any]) -> None:
