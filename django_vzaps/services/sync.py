@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from django.db import IntegrityError, transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -89,10 +89,9 @@ def sync_account(
             Account.objects.filter(pk=account.pk).update(sync_error=storable(error))
             raise
         operations.settle_creates(account)
-        if report.complete:
-            Account.objects.filter(pk=account.pk).update(synced_at=timezone.now(), sync_error="")
-        else:
-            Account.objects.filter(pk=account.pk).update(sync_error=storable(" ".join(report.notes)))
+        # Nobody reads the report of a scheduled sync: what it has to say is kept on the account.
+        known: dict[str, Any] = {"synced_at": timezone.now()} if report.complete else {}
+        Account.objects.filter(pk=account.pk).update(sync_error=storable(" ".join(report.notes)), **known)
     return report
 
 
@@ -135,9 +134,12 @@ def _walk(
             counts += _store(account, fresh, asked_at=asked_at, dry_run=dry_run)
         if progress is not None:
             progress(SyncProgress(seen=len(walk.seen), total=walk.total))
-        # A page that brings nothing new ends the walk, also where a server repeats its last page for ever.
-        if not fresh or (walk.total is not None and len(walk.seen) >= walk.total):
+        # A page that brings nothing new ends the walk, also where a server repeats its last page for ever. The total
+        # alone is not believed: what it leaves out would count as missing.
+        is_last = len(page.content) < PAGE_SIZE and walk.total is not None and len(walk.seen) >= walk.total
+        if not fresh or is_last:
             break
+    renew()
     report = SyncReport(
         account=account.name,
         seen=len(walk.seen),
@@ -161,17 +163,14 @@ def _store(account: Account, answers: Sequence[client.Instance], *, asked_at: da
 def _remove_missing(account: Account, walk: _Walk, report: SyncReport, *, force: bool) -> SyncReport:
     if walk.total is None:
         return replace(report, notes=(_("VZaps did not say how many instances there are: nothing was removed."),))
-    if not walk.seen:
-        return replace(
-            report,
-            complete=walk.total == 0,
-            notes=(_("VZaps listed no instances: nothing was removed."),),
-        )
     if len(walk.seen) < walk.total:
         note = _("VZaps says that there are %(total)s instances but listed %(seen)s: nothing was removed.")
         return replace(report, notes=(note % {"total": walk.total, "seen": len(walk.seen)},))
     report = replace(report, complete=True)
     known = Instance.objects.present().filter(account=account)
+    if not walk.seen:
+        note = _("VZaps listed no instances: nothing was removed.")
+        return replace(report, notes=(note,) if known.exists() else ())
     # One that was created here while we walked may have been missing from a page that was read before.
     candidates = known.filter(first_seen_at__lt=walk.started_at).exclude(synced_at__gte=walk.started_at)
     missing = [
@@ -197,24 +196,25 @@ def _remove_missing(account: Account, walk: _Walk, report: SyncReport, *, force:
     for pks in _batches(gone):
         removed += _remove(pks, walk.started_at)
     for pks in _batches(waiting):
-        Instance.objects.filter(pk__in=pks).update(missing_walks=1)
+        _unseen(pks, walk.started_at).update(missing_walks=1)
     return replace(report, removed=removed)
 
 
+def _unseen(pks: Sequence[int], walk_started_at: datetime) -> QuerySet[Instance]:
+    """Those of ``pks`` that nobody else has seen since the walk began."""
+    never_or_before = Q(synced_at__isnull=True) | Q(synced_at__lt=walk_started_at)
+    return Instance.objects.present().filter(never_or_before, pk__in=pks)
+
+
 def _remove(pks: Sequence[int], walk_started_at: datetime) -> int:
-    now = timezone.now()
     with transaction.atomic():
-        # Seen by somebody else meanwhile: not gone.
-        rows = list(
-            Instance.objects.select_for_update()
-            .filter(Q(synced_at__lt=walk_started_at) | Q(synced_at__isnull=True), pk__in=pks, removed_at__isnull=True)
-            .order_by("pk")
-        )
+        rows = list(_unseen(pks, walk_started_at).select_for_update().order_by("pk"))
+        # As old as the walk, so that an answer asked for since then can still say that it is there.
         Instance.objects.filter(pk__in=[row.pk for row in rows]).update(
-            removed_at=now, connected=None, missing_walks=WALKS_MISSING
+            removed_at=walk_started_at, connected=None, missing_walks=WALKS_MISSING
         )
         for row in rows:
-            row.removed_at, row.connected = now, None
+            row.removed_at, row.connected = walk_started_at, None
             signals.send_on_commit(signals.instance_removed, sender=Instance, instance=row)
     return len(rows)
 
