@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from datetime import datetime
 from functools import cached_property
@@ -12,8 +13,8 @@ from django.utils.translation import gettext as _
 from django_vzaps.events import parsing
 from django_vzaps.events.parsing import Jid, JidKind
 from django_vzaps.exceptions import VZapsError
-from django_vzaps.models import Event, Instance, Operation
-from django_vzaps.services import messages
+from django_vzaps.models import Event, Instance, Operation, OperationOutcome
+from django_vzaps.services import OutcomeUnknown, messages
 
 
 class NoAddress(VZapsError):
@@ -34,10 +35,15 @@ class InboundEvent:
     def __init__(self, record: Event) -> None:
         self.record = record
         self.instance: Instance = record.instance
-        self.in_transaction = False
+        self.begin(handler="", in_transaction=False)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.record}>"
+
+    def begin(self, *, handler: str, in_transaction: bool) -> None:
+        """Note who is about to handle the event, before each attempt."""
+        self.handler, self.in_transaction = handler, in_transaction
+        self._replies = 0
 
     @property
     def type(self) -> str:
@@ -84,8 +90,10 @@ class InboundEvent:
     def reply(self, text: str, *, quote: bool = False) -> Operation:
         """Send ``text`` to the chat the event belongs to; with ``quote``, as an answer to its message.
 
-        For handlers registered with ``atomic=False``. Raises :class:`InTransaction` in any other,
-        :class:`NoAddress` where no address is known, and what ``services.messages.send_text`` raises.
+        For handlers registered with ``atomic=False``. A handler that is tried again does not send again what it sent
+        before: its first reply is the first one of the earlier attempt, and so on. Raises :class:`InTransaction` in
+        any other handler, :class:`NoAddress` where no address is known, and what ``services.messages.send_text``
+        raises.
         """
         if self.in_transaction:
             raise InTransaction(
@@ -95,8 +103,26 @@ class InboundEvent:
         address = self.reply_address
         if not address:
             raise NoAddress(_("No phone number or group is known to reply to."))
-        reply_to = self.record.message_id if quote else ""
-        return messages.send_text(self.instance, phone=address, message=text, reply_to=reply_to or None)
+        reply_to = (self.record.message_id if quote else "") or None
+        if not self.handler:
+            return messages.send_text(self.instance, phone=address, message=text, reply_to=reply_to)
+        self._replies += 1
+        key = _key(self.record.pk, self.handler, self._replies)
+        operation = messages.send_text(
+            self.instance, phone=address, message=text, reply_to=reply_to, idempotency_key=key
+        )
+        while operation.outcome == OperationOutcome.FAILED:  # in an earlier attempt: nothing was sent
+            key = _key(key, operation.pk)
+            operation = messages.send_text(
+                self.instance, phone=address, message=text, reply_to=reply_to, idempotency_key=key
+            )
+        if operation.outcome != OperationOutcome.SUCCEEDED:
+            raise OutcomeUnknown(_("It is not known whether an earlier attempt sent this reply."), operation=operation)
+        return operation
+
+
+def _key(*parts: object) -> str:
+    return "reply:" + hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
 class _ChatEvent(InboundEvent):

@@ -47,7 +47,7 @@ def attempt(event: InboundEvent, handler: Handler, run: HandlerRun | None) -> Ha
         return _mark(run, state, error=_("The process died during this attempt."))
     run = _begin(event.record, handler, run)
     began = time.monotonic()
-    event.in_transaction = handler.atomic
+    event.begin(handler=handler.name, in_transaction=handler.atomic)
     try:
         if handler.atomic:
             with transaction.atomic():

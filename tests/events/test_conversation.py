@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 from django.core.cache import cache
+from django.utils import timezone
 
 from django_vzaps import services
-from django_vzaps.events import MessageEvent, ReadReceiptEvent, on
+from django_vzaps.events import MessageEvent, ReadReceiptEvent, dispatch, on
 from django_vzaps.models import Account, Event, EventState, HandlerRun, HandlerRunState, Instance, Operation
 from django_vzaps.services.clients import forget_clients
 from django_vzaps.testing import FakeVZaps
@@ -67,3 +69,48 @@ def test_a_transactional_handler_is_told_that_it_must_not_reply(paired: Instance
     fake_vzaps.receive(paired.vzaps_id, "ping")
     assert fake_vzaps.sent_messages(paired.vzaps_id) == []
     assert "atomic=False" in HandlerRun.objects.latest("pk").error
+
+
+def handle_again(paired: Instance, event: Event) -> None:
+    """The time of the next attempt has come."""
+    Event.objects.filter(pk=event.pk, retry_at__isnull=False).update(retry_at=timezone.now() - timedelta(seconds=1))
+    dispatch.drain(paired.pk, seconds=None)
+
+
+def test_a_handler_that_fails_after_its_reply_does_not_send_it_again(paired: Instance, fake_vzaps: FakeVZaps) -> None:
+    attempts: list[str] = []
+
+    @on("Message", atomic=False)
+    def answer(event: MessageEvent) -> None:
+        if event.is_from_me:
+            return
+        attempts.append(event.text)
+        event.reply("one")
+        event.reply("two")
+        if len(attempts) < 3:
+            raise RuntimeError("after the replies")
+
+    fake_vzaps.receive(paired.vzaps_id, "ping")
+    received = Event.objects.get(type="Message", payload__contains="ping")
+    handle_again(paired, received)
+    handle_again(paired, received)
+
+    assert len(attempts) == 3
+    assert [sent.text for sent in fake_vzaps.sent_messages(paired.vzaps_id)] == ["one", "two"]
+    assert Event.objects.get(pk=received.pk).state == EventState.DONE
+
+
+def test_a_reply_that_was_refused_is_sent_by_the_next_attempt(paired: Instance, fake_vzaps: FakeVZaps) -> None:
+    @on("Message", atomic=False)
+    def answer(event: MessageEvent) -> None:
+        if not event.is_from_me:
+            event.reply("pong")
+
+    fake_vzaps.faults.add("send_text", status=429, times=2)
+    fake_vzaps.receive(paired.vzaps_id, "ping")
+    received = Event.objects.get(type="Message", payload__contains="ping")
+    handle_again(paired, received)
+    assert fake_vzaps.sent_messages(paired.vzaps_id) == []
+    handle_again(paired, received)
+
+    assert [sent.text for sent in fake_vzaps.sent_messages(paired.vzaps_id)] == ["pong"]

@@ -114,6 +114,6 @@ def test_a_reply_to_nobody_is_refused(body: dict[str, Any]) -> None:
 
 def test_a_reply_in_a_transaction_is_refused_with_what_to_write() -> None:
     event: InboundEvent = read(events.message())
-    event.in_transaction = True
+    event.begin(handler="app.answer", in_transaction=True)
     with pytest.raises(InTransaction, match=r'@on\("Message", atomic=False\)'):
         event.reply("pong")
