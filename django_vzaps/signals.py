@@ -28,4 +28,4 @@ event_received = Signal()
 
 def send_on_commit(signal: Signal, *, sender: type, **kwargs: Any) -> None:
     """Send once the current transaction is committed; at once where there is none."""
-    transaction.on_commit(lambda: signal.send_robust(sender=sender, **kwargs), robust=True)
+    transaction.on_commit(lambda: signal.send_robust(sender=sender, **kwargs))

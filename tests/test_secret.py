@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from django_vzaps.secret import MASK, Secret, redacted
@@ -93,6 +93,7 @@ def test_no_attribute_can_be_added_to_it() -> None:
 
 
 @given(st.text(st.characters(codec=None)), st.text(st.characters(codec=None)))
+@example("lone \ud800", "lone \udfff")
 def test_any_texts_compare_without_an_error_that_shows_them(one: str, other: str) -> None:
     assert (Secret(one) == Secret(other)) is (one == other)
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import pytest
@@ -14,9 +14,12 @@ from django_vzaps.models import Instance
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-@pytest.fixture
-def heard() -> Iterator[list[dict[str, Any]]]:
-    told: list[dict[str, Any]] = []
+Heard = list[dict[str, Any]]
+
+
+@contextmanager
+def listening() -> Iterator[Heard]:
+    told: Heard = []
 
     def receiver(signal: Signal, sender: type, **kwargs: Any) -> None:
         told.append({"sender": sender, **kwargs})
@@ -26,17 +29,23 @@ def heard() -> Iterator[list[dict[str, Any]]]:
     signals.instance_updated.disconnect(receiver)
 
 
+@pytest.fixture
+def heard() -> Iterator[Heard]:
+    with listening() as told:
+        yield told
+
+
 def send(number: int = 1) -> None:
     signals.send_on_commit(signals.instance_updated, sender=Instance, instance=None, changes={"name": (0, number)})
 
 
-def test_outside_a_transaction_it_is_sent_at_once(heard: list[dict[str, Any]]) -> None:
+def test_outside_a_transaction_it_is_sent_at_once(heard: Heard) -> None:
     send()
 
     assert heard == [{"sender": Instance, "instance": None, "changes": {"name": (0, 1)}}]
 
 
-def test_inside_a_transaction_it_waits_for_the_commit_and_keeps_its_order(heard: list[dict[str, Any]]) -> None:
+def test_inside_a_transaction_it_waits_for_the_commit_and_keeps_its_order(heard: Heard) -> None:
     with transaction.atomic():
         with transaction.atomic():
             send(1)
@@ -46,7 +55,7 @@ def test_inside_a_transaction_it_waits_for_the_commit_and_keeps_its_order(heard:
     assert [call["changes"]["name"][1] for call in heard] == [1, 2]
 
 
-def test_after_a_rollback_nothing_is_sent(heard: list[dict[str, Any]]) -> None:
+def test_after_a_rollback_nothing_is_sent(heard: Heard) -> None:
     with transaction.atomic():
         send(1)
         with transaction.atomic():
@@ -61,23 +70,18 @@ def test_after_a_rollback_nothing_is_sent(heard: list[dict[str, Any]]) -> None:
 
 @pytest.mark.parametrize("in_transaction", [False, True])
 def test_a_receiver_that_raises_is_logged_and_disturbs_nobody(
-    heard: list[dict[str, Any]], caplog: pytest.LogCaptureFixture, in_transaction: bool
+    caplog: pytest.LogCaptureFixture, *, in_transaction: bool
 ) -> None:
     def broken(**kwargs: Any) -> None:
         raise RuntimeError("the project's own mistake")
 
     signals.instance_updated.connect(broken)
     try:
-        with caplog.at_level(logging.ERROR):
-            if in_transaction:
-                with transaction.atomic():
-                    send(1)
-                    send(2)
-            else:
-                send(1)
-                send(2)
+        with listening() as heard, transaction.atomic() if in_transaction else nullcontext():
+            send(1)
+            send(2)
     finally:
         signals.instance_updated.disconnect(broken)
 
-    assert len(heard) == 2
+    assert [call["changes"]["name"][1] for call in heard] == [1, 2]
     assert caplog.text.count("RuntimeError: the project's own mistake") == 2

@@ -400,6 +400,8 @@ def test_a_row_with_a_secret_is_not_pickled_but_copied(instance: Instance) -> No
 class TestWithClassData(TestCase):
     """Django copies the class's rows deeply for every test."""
 
+    instance: Instance
+
     @classmethod
     def setUpTestData(cls) -> None:
         account = Account.objects.create(name="main", client_token=PLANTED, client_secret=PLANTED)
