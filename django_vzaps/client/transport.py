@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
@@ -27,6 +27,7 @@ LONGEST_WAIT: Final = 30.0
 """Seconds: the longest pause before a repeat, also when VZaps asks for a longer one."""
 
 _FIRST_WAIT: Final = 0.5
+_SHORTEST_SECRET: Final = 16
 _BUSY: Final = frozenset({429, 502, 503, 504})
 
 
@@ -111,7 +112,8 @@ class Transport:
             request = request.copy()
             request.headers["Authorization"] = _bearer(token)
             answer = self._send(request, path, repeat_on, fresh=fresh)
-        secrets = [self._client_token, self._client_secret, token.token, *([instance_token] if instance_token else [])]
+        secrets = [self._client_token, self._client_secret, token.token, *_secrets_in(body)]
+        secrets += [instance_token] if instance_token else []
         error = refusal(answer, secrets=secrets, now=self._clock())
         if error is not None:
             raise error
@@ -200,6 +202,17 @@ def as_secret(value: Secret | str, name: str) -> Secret:
 
 def _bearer(token: AccessToken) -> str:
     return f"Bearer {token.token.reveal()}"
+
+
+def _secrets_in(body: Any) -> Iterator[Secret]:
+    """The secrets that are sent in a body; of a URL its last segment too, which is the secret of a webhook."""
+    for value in body.values() if isinstance(body, Mapping) else ():
+        if isinstance(value, Secret):
+            yield value
+            end = Secret(value.reveal().rstrip("/").rpartition("/")[2])
+            # A short one is a word that VZaps may use in its answer.
+            if len(end.reveal()) >= _SHORTEST_SECRET:
+                yield end
 
 
 def _without_echo(answer: Answer, request: requests.PreparedRequest) -> Answer:
