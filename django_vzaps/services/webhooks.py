@@ -90,8 +90,9 @@ def set(instance: Instance, *, actor: Actor, events: Sequence[str] | None = None
     """Point the instance's webhook at this site with a new secret, read it back and compare.
 
     ``events``: None keeps those wanted before, or takes ``VZAPS["WEBHOOK_EVENTS"]``. The old secret is accepted until
-    VZaps is seen to have the new one, and :data:`GRACE` longer; where it is not known which of two VZaps has, it is
-    read first. Afterwards ``instance.webhook.drift`` says what differs, if anything does. Raises :class:`ChangeFailed`, :class:`NotConfigured` or :class:`OutcomeUnknown`.
+    VZaps is seen to have the new one, and :data:`GRACE` longer; where it is not known which of two VZaps has, that is
+    read first. Afterwards ``instance.webhook.drift`` says what differs, if anything does. Raises
+    :class:`ChangeFailed`, :class:`OperationInProgress`, :class:`NotConfigured` or :class:`OutcomeUnknown`.
     """
     api = client_for(instance)
     webhook, _made = Webhook.objects.get_or_create(instance=instance)

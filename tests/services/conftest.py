@@ -1,7 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 from django.contrib.auth.models import User
@@ -12,7 +11,7 @@ from django_vzaps.services import sync
 from django_vzaps.services.clients import forget_clients
 from django_vzaps.testing import FakeVZaps
 from django_vzaps.testing.routes import find
-from django_vzaps.testing.wire import Refusal, Request
+from django_vzaps.testing.wire import Answer, Request
 
 
 @pytest.fixture(autouse=True)
@@ -44,28 +43,23 @@ def instance(fake_vzaps: FakeVZaps, account: Account) -> Instance:
     return Instance.objects.get(vzaps_id=remote.id)
 
 
-def during(fake: FakeVZaps, route: str, act: Callable[[], object], *, after: bool = False) -> None:
-    """Do ``act`` while the next request of ``route`` is under way: before VZaps looks at it, or ``after`` it did."""
-    pending = [act]
-    dispatch = fake.handle
+def during(
+    fake: FakeVZaps, route: str, act: Callable[[Request, Answer], Answer | None], *, before: bool = False
+) -> None:
+    """Do ``act`` once, while the next request of ``route`` is under way; it may replace the answer.
 
-    def handle(method: str, target: str, headers: Any, body: bytes) -> Any:
-        is_ours = bool(pending) and Request.read(method, target, headers, body)
-        if not is_ours or _route_of(is_ours) != route:
-            return dispatch(method, target, headers, body)
-        act = pending.pop()
-        if not after:
-            act()
-        answer = dispatch(method, target, headers, body)
-        if after:
-            act()
-        return answer
+    VZaps has carried out what was asked by then, unless ``before``.
+    """
+    handle = fake.handle
 
-    fake.handle = handle  # type: ignore[method-assign]
+    def handle_and_act(method: str, target: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        request = Request.read(method, target, headers, body)
+        if find(request).name != route:
+            return handle(method, target, headers, body)
+        fake.handle = handle  # type: ignore[method-assign]
+        if before:
+            act(request, Answer(status=0))
+        answer = handle(method, target, headers, body)
+        return answer if before else act(request, answer) or answer
 
-
-def _route_of(request: Request) -> str:
-    try:
-        return find(request).name
-    except Refusal:
-        return ""
+    fake.handle = handle_and_act  # type: ignore[method-assign]

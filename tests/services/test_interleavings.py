@@ -52,14 +52,14 @@ def test_who_was_given_up_before_sending_does_not_send_any_more(
     """A slow first read, a person who decides, a second attempt that is charged: the first must not be sent after."""
     fake_vzaps.billing_lag = 50
 
-    def meanwhile() -> None:
+    def meanwhile(*_call: object) -> None:
         let_the_deadline_pass()
         operations.decide(Operation.objects.get(), carried_out=False, actor=operator)
         fake_vzaps.faults.add("subscribe", drop=True)
         with pytest.raises(services.OutcomeUnknown):
             subscriptions.subscribe(Instance.objects.get(), actor=operator)
 
-    during(fake_vzaps, "get", meanwhile)
+    during(fake_vzaps, "get", meanwhile, before=True)
 
     with pytest.raises(services.ChangeFailed, match="Nothing was sent"):
         subscriptions.subscribe(instance, actor=None)
@@ -287,14 +287,14 @@ def test_a_list_read_before_a_deletion_does_not_bring_the_instance_back(
 def test_the_token_of_a_creation_is_kept_where_the_list_shows_none(fake_vzaps: FakeVZaps, account: Account) -> None:
     """A sync finds the new instance before the creation's answer is there, in a list without tokens."""
 
-    def meanwhile() -> None:
+    def meanwhile(*_call: object) -> None:
         (remote,) = fake_vzaps.instances.values()
         sent = b'{"page": 1, "size": 100, "total": 1, "content": [{"id": "%s", "name": "Front desk"}]}'
         fake_vzaps.faults.add("list", body=sent % remote.id.encode())
         sync.sync_account(account)
         assert Instance.objects.get().token is None
 
-    during(fake_vzaps, "create", meanwhile, after=True)
+    during(fake_vzaps, "create", meanwhile)
 
     operation = instances.create(account, name="Front desk", actor=None)
 
@@ -333,11 +333,11 @@ def test_a_creation_is_adopted_once(fake_vzaps: FakeVZaps, account: Account) -> 
         instances.create(account, name="Front desk", actor=None)
     slow = Operation.objects.get()
 
-    def meanwhile() -> None:
+    def meanwhile(*_call: object) -> None:
         sync.sync_account(account)
         webhooks.set(Instance.objects.get(), actor=None)
 
-    during(fake_vzaps, "list", meanwhile, after=True)
+    during(fake_vzaps, "list", meanwhile)
     operations.settle(slow)
 
     (remote,) = fake_vzaps.instances.values()
@@ -461,11 +461,11 @@ def test_a_webhook_read_earlier_does_not_overwrite_one_read_later(fake_vzaps: Fa
     remote = fake_vzaps.instances[instance.vzaps_id]
     remote.webhook = "https://one.example.org/"
 
-    def meanwhile() -> None:
+    def meanwhile(*_call: object) -> None:
         remote.webhook = "https://two.example.org/"
         sync.sync_account(instance.account)
 
-    during(fake_vzaps, "webhook_get", meanwhile, after=True)
+    during(fake_vzaps, "webhook_get", meanwhile)
     webhooks.check(instance)
 
     assert Webhook.objects.get().actual_host_and_path == "two.example.org/"
@@ -505,7 +505,7 @@ def test_an_instance_that_was_seen_after_the_walk_began_is_not_gone(fake_vzaps: 
     answer, asked_at = answer_about(away), []
     del fake_vzaps.instances[away.vzaps_id]
     sync.sync_account(account)
-    during(fake_vzaps, "list", lambda: asked_at.append(timezone.now()), after=True)
+    during(fake_vzaps, "list", lambda *_call: asked_at.append(timezone.now()))
     sync.sync_account(account)
     away.refresh_from_db()
     assert away.removed_at is not None
@@ -592,10 +592,10 @@ def test_a_missing_key_is_a_plain_error_and_leaves_nothing_open(fake_vzaps: Fake
 def test_an_event_that_arrived_later_outlives_the_answer_to_a_disconnect(
     fake_vzaps: FakeVZaps, instance: Instance
 ) -> None:
-    def meanwhile() -> None:
+    def meanwhile(*_call: object) -> None:
         connection.record(instance.pk, connected=True, source="webhook", asked_at=timezone.now())
 
-    during(fake_vzaps, "disconnect", meanwhile, after=True)
+    during(fake_vzaps, "disconnect", meanwhile)
     services.sessions.disconnect(instance, actor=None)
 
     assert instance.connected is True
