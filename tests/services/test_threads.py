@@ -1,0 +1,147 @@
+"""Real threads on real databases: no deadlock, nothing made twice, nothing lost."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+
+import pytest
+from django.db import connection as database
+from django.utils import timezone
+
+from django_vzaps import services
+from django_vzaps.crypto import matches
+from django_vzaps.models import Account, Instance, Operation, OperationOutcome, Webhook
+from django_vzaps.services import connection, instances, operations, sessions, subscriptions, sync, webhooks
+from django_vzaps.testing import FakeVZaps
+from tests.services.conftest import during
+
+ROUNDS = 12
+
+
+def at_once(*jobs: Callable[[], object], expected: tuple[type[Exception], ...] = ()) -> None:
+    """Run ``jobs`` in threads that start together; whatever else than ``expected`` one raises fails the test."""
+    start = threading.Barrier(len(jobs))
+    unexpected: list[BaseException] = []
+
+    def run(job: Callable[[], object]) -> None:
+        try:
+            start.wait(10)
+            job()
+        except expected:
+            pass
+        except BaseException as error:  # noqa: BLE001 - a thread's error must reach the test
+            unexpected.append(error)
+        finally:
+            database.close()
+
+    threads = [threading.Thread(target=run, args=[job], daemon=True) for job in jobs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert not any(thread.is_alive() for thread in threads)
+    assert unexpected == []
+
+
+def again(job: Callable[[int], object]) -> Callable[[], None]:
+    def jobs() -> None:
+        for number in range(ROUNDS):
+            job(number)
+
+    return jobs
+
+
+def syncs_while_creating(fake: FakeVZaps, account: Account) -> None:
+    """Each creation's answer and a list that holds the new instance are stored at the same moment."""
+    for number in range(ROUNDS):
+        both = threading.Barrier(2)
+        during(fake, "create", lambda *_call, both=both: both.wait(10) and None)
+
+        def create(name: str = f"Branch {number}") -> None:
+            instances.create(account, name=name, actor=None)
+
+        def walk(both: threading.Barrier = both) -> None:
+            both.wait(10)
+            sync.sync_account(account)
+
+        at_once(create, walk)
+
+    operations_ = Operation.objects.order_by("pk")
+    assert {operation.outcome for operation in operations_} == {OperationOutcome.SUCCEEDED}
+    assert len(fake.calls_to("create")) == len(fake.instances) == Instance.objects.count() == ROUNDS
+    for operation in operations_:
+        assert operation.instance is not None
+        remote = fake.instances[operation.instance.vzaps_id]
+        assert operation.instance.token is not None
+        assert operation.instance.token.reveal() == remote.token
+        assert matches(remote.webhook.rsplit("/", 1)[1], *operation.instance.webhook.accepted_hashes())
+
+
+def everything_at_once(fake: FakeVZaps, account: Account) -> None:
+    for number in range(6):
+        fake.add_instance(name=f"Branch {number}")
+    sync.sync_account(account)
+    rows: Sequence[Instance] = list(Instance.objects.select_related("account").order_by("pk"))
+    ups = iter([True, False] * 1000)
+
+    def one(number: int) -> Instance:
+        return Instance.objects.select_related("account").get(pk=rows[number % len(rows)].pk)
+
+    def rename(number: int) -> None:
+        for remote in list(fake.instances.values()):
+            remote.name = f"{remote.id[-4:]} {number}"
+        sync.sync_account(account)
+
+    at_once(
+        again(rename),
+        again(lambda number: [sync.sync_instance(one(number + step)) for step in (3, 1, 0)]),
+        again(
+            lambda number: connection.record(
+                rows[-number % len(rows)].pk, connected=next(ups), source="webhook", asked_at=timezone.now()
+            )
+        ),
+        again(lambda number: webhooks.set(one(number), actor=None)),
+        again(lambda number: webhooks.check(one(-number))),
+        again(lambda number: sessions.status(one(number))),
+        lambda: [subscriptions.subscribe(one(number), actor=None) for number in range(len(rows))],
+        again(lambda _number: operations.settle_all()),
+        expected=(services.OperationInProgress,),
+    )
+
+    sync.sync_account(account)
+    assert len(fake.charges) == len(rows)
+    assert not Operation.objects.unsettled().exists()
+    assert set(Operation.objects.values_list("outcome", flat=True)) == {OperationOutcome.SUCCEEDED}
+    for webhook in Webhook.objects.select_related("instance__subscription"):
+        remote = fake.instances[webhook.instance.vzaps_id]
+        assert matches(remote.webhook.rsplit("/", 1)[1], *webhook.accepted_hashes())
+        assert webhook.instance.name == remote.name
+        assert webhook.instance.subscription.state == "active"
+        assert webhook.instance.subscription.vzaps_id == remote.billing.subscription_id
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_a_sync_and_a_creation_store_the_same_instance(fake_vzaps: FakeVZaps, account: Account) -> None:
+    syncs_while_creating(fake_vzaps, account)
+
+
+@pytest.mark.mariadb
+@pytest.mark.django_db(transaction=True)
+def test_a_sync_and_a_creation_store_the_same_instance_on_mariadb(fake_vzaps: FakeVZaps, account: Account) -> None:
+    syncs_while_creating(fake_vzaps, account)
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_everything_at_once_neither_deadlocks_nor_loses_anything(fake_vzaps: FakeVZaps, account: Account) -> None:
+    everything_at_once(fake_vzaps, account)
+
+
+@pytest.mark.mariadb
+@pytest.mark.django_db(transaction=True)
+def test_everything_at_once_neither_deadlocks_nor_loses_anything_on_mariadb(
+    fake_vzaps: FakeVZaps, account: Account
+) -> None:
+    everything_at_once(fake_vzaps, account)
