@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import shutil
 import signal
 import sys
@@ -61,6 +62,8 @@ class Command(BaseCommand):
         )
 
     def handle(self, *, port: int, fake_port: int, count: int, **_options: Any) -> None:
+        # Ended by force, tox leaves the commands it runs behind; nobody could press Ctrl-C then.
+        tox = os.getppid() if "TOX_ENV_NAME" in os.environ else None
         stop = threading.Event()
         for name in ("SIGINT", "SIGTERM", "SIGHUP"):
             if hasattr(signal, name):
@@ -77,7 +80,7 @@ class Command(BaseCommand):
             running.enter_context(serving(site))
             self.stdout.write(WELCOME.format(**self._words(site_url, fake_url)))
             self.stdout.flush()
-            while not stop.wait(0.5):
+            while not stop.wait(0.5) and tox in (None, os.getppid()):
                 if worker.exit_code is not None:
                     raise CommandError(f"The Celery worker has ended (exit code {worker.exit_code}). Start again.")
             self.stdout.write("Stopping ...")
@@ -121,8 +124,8 @@ def serve_fake(port: int, count: int) -> Iterator[str]:
 
         fake = FakeVZaps(client_token=CREDENTIALS["client_token"], client_secret=CREDENTIALS["client_secret"])
         franchise = fake.add_account(**FRANCHISE, card_on_file=False)
-        fake.seed_demo(count - count // 4)
-        fake.seed_demo(count // 4, account=franchise)
+        for instance in fake.seed_demo(count)[count - count // 4 :]:
+            instance.account = franchise
     except ModuleNotFoundError as error:
         raise CommandError(f"{error}. The fake service needs the extra: django-vzaps[testing].") from None
     with fake.serve(port, host=HOST) as server:
