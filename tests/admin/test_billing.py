@@ -52,6 +52,7 @@ def test_yes_charges_once_however_often_it_is_clicked(
     response = browser.post(url, key)
     assert "VZaps accepted the subscription." in said(response)
     browser.post(url, key)
+    assert Operation.objects.count() == 1
     again = browser.post(url, {"idempotency_key": str(uuid.uuid4())})
     assert "Nothing was charged" in said(again)
     assert len(fake_vzaps.charges) == 1
@@ -103,6 +104,7 @@ def test_a_lost_answer_is_said_and_keeps_the_next_charge_back(
     assert f'href="{page("operation_change", operation.pk)}"' in said(response)
     html = text_of(browser.get(url))
     assert "An earlier billing change of this instance is not settled yet." in html
+    assert "Yes, charge the card" not in html
     again = browser.post(url, {"idempotency_key": str(uuid.uuid4())})
     assert "not settled yet" in said(again)
     assert len(fake_vzaps.calls_to("subscribe")) == 1

@@ -258,3 +258,10 @@ def test_without_a_public_address_instances_are_created_without_events(
     assert "set VZAPS['WEBHOOK_BASE_URL'] first" in text_of(browser.get(page("instance_webhook", instance.pk)))
     response = browser.post(page("instance_webhook", instance.pk), {"events": ["Message"]})
     assert "VZAPS['WEBHOOK_BASE_URL'] is not set" in said(response)
+
+
+def test_an_instance_that_is_not_there_is_not_found(db: None, browser: Client) -> None:
+    for name in ("edit", "webhook", "check", "restart", "delete", "pair", "pair_poll", "pair_code"):
+        assert browser.post(page(f"instance_{name}", 12345)).status_code == 404
+    assert browser.post(page("account_sync", 12345)).status_code == 404
+    assert browser.post(page("operation_settle", 12345)).status_code == 404

@@ -148,6 +148,7 @@ class InstanceConfirmed(InstanceBase):
                 self._tell_outcome(request, change, operation)
             return self.to_detail(instance)
         read_error = self._read_billing(instance) if change.reads_billing and request.method != "POST" else None
+        unsettled = self._unsettled(request, instance) if change.reads_billing else ""
         subscription = display.subscription_of(instance)
         context = {
             **self.page_context(request, instance, change.title),
@@ -157,7 +158,8 @@ class InstanceConfirmed(InstanceBase):
             "billing_read": display.ago(subscription.refreshed_at if subscription else None),
             "billing": display.billing(instance),
             "read_error": read_error,
-            "unsettled": self._unsettled(request, instance) if change.reads_billing else "",
+            "unsettled": unsettled,
+            "is_blocked": bool(unsettled) and change.permission == "bill",
         }
         request.current_app = self.admin_site.name
         return TemplateResponse(request, change.template, context)

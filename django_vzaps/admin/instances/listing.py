@@ -42,7 +42,7 @@ class InstanceList(InstanceBase):
         """The state, and when it ends."""
         return display.billing(instance)
 
-    @admin.display(description=_("last sync"), ordering="synced_at")
+    @admin.display(description=_("synced"), ordering="synced_at")
     def last_sync(self, instance: Instance) -> SafeString | str:
         """How old the mirror is."""
         return display.ago(instance.synced_at)
