@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 from django.db import connection as database
@@ -12,7 +13,7 @@ from django.utils import timezone
 from django_vzaps import services
 from django_vzaps.crypto import matches
 from django_vzaps.models import Account, Instance, Operation, OperationOutcome, Webhook
-from django_vzaps.services import connection, instances, operations, sessions, subscriptions, sync, webhooks
+from django_vzaps.services import connection, instances, mirror, operations, sessions, subscriptions, sync, webhooks
 from django_vzaps.testing import FakeVZaps
 from tests.services.conftest import during
 
@@ -52,17 +53,26 @@ def again(job: Callable[[int], object]) -> Callable[[], None]:
     return jobs
 
 
-def syncs_while_creating(fake: FakeVZaps, account: Account) -> None:
-    """Each creation's answer and a list that holds the new instance are stored at the same moment."""
+def syncs_while_creating(fake: FakeVZaps, account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A creation's answer and a list that holds the new instance: both find no row, then both insert one."""
+    apply = mirror.apply_instance
+    both = threading.Barrier(2)
+
+    def apply_together(instance: Instance, *args: Any, **kwargs: Any) -> Any:
+        if instance.pk is None:
+            both.wait(10)
+        return apply(instance, *args, **kwargs)
+
+    monkeypatch.setattr(mirror, "apply_instance", apply_together)
     for number in range(ROUNDS):
-        both = threading.Barrier(2)
-        during(fake, "create", lambda *_call, both=both: both.wait(10) and None)
+        created = threading.Event()
+        during(fake, "create", lambda *_call, created=created: created.set())
 
         def create(name: str = f"Branch {number}") -> None:
             instances.create(account, name=name, actor=None)
 
-        def walk(both: threading.Barrier = both) -> None:
-            both.wait(10)
+        def walk(created: threading.Event = created) -> None:
+            created.wait(10)
             sync.sync_account(account)
 
         at_once(create, walk)
@@ -123,14 +133,18 @@ def everything_at_once(fake: FakeVZaps, account: Account) -> None:
 
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
-def test_a_sync_and_a_creation_store_the_same_instance(fake_vzaps: FakeVZaps, account: Account) -> None:
-    syncs_while_creating(fake_vzaps, account)
+def test_a_sync_and_a_creation_store_the_same_instance(
+    fake_vzaps: FakeVZaps, account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    syncs_while_creating(fake_vzaps, account, monkeypatch)
 
 
 @pytest.mark.mariadb
 @pytest.mark.django_db(transaction=True)
-def test_a_sync_and_a_creation_store_the_same_instance_on_mariadb(fake_vzaps: FakeVZaps, account: Account) -> None:
-    syncs_while_creating(fake_vzaps, account)
+def test_a_sync_and_a_creation_store_the_same_instance_on_mariadb(
+    fake_vzaps: FakeVZaps, account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    syncs_while_creating(fake_vzaps, account, monkeypatch)
 
 
 @pytest.mark.postgres
