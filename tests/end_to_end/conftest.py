@@ -64,15 +64,19 @@ class Demo:
             family |= more
         return family
 
-    def stop(self, how: int = signal.SIGINT) -> int:
+    def stop(self, how: int) -> None:
+        """Have it stop, and see that nothing of it is left."""
+        before = self.processes()
+        assert len(before) > 1
         self.process.send_signal(how)
-        return self.process.wait(30)
+        assert self.process.wait(30) == 0
+        assert not before & living().keys()
 
 
 def living() -> dict[int, int]:
     """Every process that runs, with its parent."""
     if not Path("/proc/self/stat").exists():
-        pytest.skip("needs /proc")
+        pytest.skip("the rest needs /proc")
     found = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):  # It has ended meanwhile.
@@ -105,8 +109,10 @@ def demo(tmp_path: Path) -> Iterator[Demo]:
         eventually(lambda: READY in log.read_text() or process.poll() is not None, 60)
         addresses = ADDRESSES.search(log.read_text())
         assert addresses, log.read_text()
-        yield Demo(process, environment, log, *addresses.groups())
-    finally:
+        running = Demo(process, environment, log, *addresses.groups())
+        yield running
         if process.poll() is None:
-            process.terminate()
-            process.wait(30)
+            running.stop(signal.SIGTERM)
+    finally:
+        process.kill()
+        process.wait()
