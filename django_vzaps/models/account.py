@@ -3,6 +3,7 @@ from __future__ import annotations
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from django_vzaps import conf
 from django_vzaps.models.fields import EncryptedTextField, ExactCharField
@@ -27,7 +28,9 @@ class Account(models.Model):
     name = ExactCharField(_("name"), max_length=100, unique=True)
     client_token = EncryptedTextField(_("client token"), null=True, blank=True, editable=False)
     client_secret = EncryptedTextField(_("client secret"), null=True, blank=True, editable=False)
-    is_active = models.BooleanField(_("active"), default=True, help_text=_("An inactive account is not synced."))
+    is_active = models.BooleanField(
+        pgettext_lazy("account", "active"), default=True, help_text=_("An inactive account is not synced.")
+    )
     synced_at = models.DateTimeField(_("last complete sync"), null=True, blank=True, editable=False)
     sync_error = models.TextField(_("last sync error"), blank=True, editable=False)
     sync_lease_until = models.DateTimeField(null=True, blank=True, editable=False)

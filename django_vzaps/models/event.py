@@ -154,7 +154,12 @@ class Event(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.type or self.state} #{self.pk}"
+        return f"{self.type or self.state_label} #{self.pk}"
+
+    @property
+    def state_label(self) -> str:
+        """The state in words, or as it is where a newer version wrote it."""
+        return str(EventState(self.state).label) if self.state in EventState.values else self.state
 
     @property
     def body(self) -> Any:

@@ -5,6 +5,7 @@ from typing import Final
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from django_vzaps.models.instance import Instance
 
@@ -13,13 +14,13 @@ class SubscriptionState(models.TextChoices):
     """VZaps' billing status, normalised. VZaps documents ``TRIALING`` only (API.md section 3.3)."""
 
     TRIALING = "trialing", _("trialing")
-    ACTIVE = "active", _("active")
+    ACTIVE = "active", pgettext_lazy("subscription", "active")
     PAST_DUE = "past_due", _("past due")
     UNPAID = "unpaid", _("unpaid")
     CANCELED = "canceled", _("canceled")
     PAUSED = "paused", _("paused")
     INCOMPLETE = "incomplete", _("incomplete")
-    UNKNOWN = "unknown", _("unknown")
+    UNKNOWN = "unknown", pgettext_lazy("subscription", "unknown")
 
     @classmethod
     def from_billing_status(cls, billing_status: str) -> SubscriptionState:

@@ -61,7 +61,7 @@ def test_a_broker_that_is_down_is_reported(instance: Instance, arrive: Arrive, m
     monkeypatch.setattr(doorbell, "_send", lambda instance_id: False)
     arrive()
     assert sweep.sweep().unreachable == 1
-    with pytest.raises(CommandError, match="could not be told of the events of 1 instances"):
+    with pytest.raises(CommandError, match="could not be told of the events of 1 instance"):
         call_command("vzaps_sweep", stdout=StringIO())
 
 

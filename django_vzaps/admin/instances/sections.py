@@ -8,7 +8,7 @@ from django.contrib import admin
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from django_vzaps.admin import display
 from django_vzaps.admin.instances.base import InstanceBase
@@ -73,7 +73,7 @@ class InstanceSections(InstanceBase):
         """The name that the phone's owner chose."""
         return display.from_outside(instance.push_name)
 
-    @admin.display(description=gettext_lazy("read"))
+    @admin.display(description=pgettext_lazy("billing", "read"))
     def billing_read(self, instance: Instance) -> SafeString | str:
         """How old the billing state is: VZaps sends no word when it changes."""
         subscription = display.subscription_of(instance)

@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, connections
 from django.urls import NoReverseMatch, reverse
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import ngettext, pgettext
 
 from django_vzaps import conf, crypto
 from django_vzaps.management.accounts import add_account_option, chosen_accounts
@@ -93,17 +93,17 @@ class Command(BaseCommand):
         )
 
     def _say_right(self, text: str) -> None:
-        self._say(self.style.SUCCESS, _("right"), text)
+        self._say(self.style.SUCCESS, pgettext("check", "right"), text)
 
     def _say_doubtful(self, text: str, *, hint: str = "") -> None:
-        self._say(self.style.WARNING, _("look"), text, hint)
+        self._say(self.style.WARNING, pgettext("check", "look"), text, hint)
 
     def _say_wrong(self, text: str, *, hint: str = "") -> None:
         self._wrong += 1
-        self._say(self.style.ERROR, _("wrong"), text, hint)
+        self._say(self.style.ERROR, pgettext("check", "wrong"), text, hint)
 
     def _say(self, style: Callable[[str], str], word: str, text: str, hint: str = "") -> None:
-        width = max(len(_("right")), len(_("look")), len(_("wrong")))
+        width = max(len(pgettext("check", "right")), len(pgettext("check", "look")), len(pgettext("check", "wrong")))
         self.stdout.write(f"{style(word.ljust(width))}  {text}")
         if hint:
             self.stdout.write(f"{' ' * width}  {hint}")
