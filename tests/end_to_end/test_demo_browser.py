@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from playwright.sync_api import Page, expect
 
 from tests.end_to_end.conftest import Demo
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 pytestmark = pytest.mark.browser
 
@@ -18,6 +21,8 @@ WAIT = 20_000
 
 
 def test_create_subscribe_pair_ping_and_pong(demo: Demo, page: Page) -> None:
+    from playwright.sync_api import expect
+
     expect.set_options(timeout=WAIT)
     page.set_viewport_size({"width": 1280, "height": 800})
     phone = page.context.new_page()
