@@ -26,7 +26,7 @@ logger = logging.getLogger("django_vzaps.operations")
 Answer = TypeVar("Answer")
 Actor = AbstractBaseUser | None
 
-# A definite word overwrites a guess: the call that comes back late knows better than the sweep or a person.
+# A success that comes back late overwrites whatever the sweep or a person made of the silence.
 _MAY_BECOME: dict[str, Sequence[str]] = {
     OperationOutcome.SUCCEEDED: (OperationOutcome.RUNNING, OperationOutcome.UNKNOWN, OperationOutcome.FAILED),
     OperationOutcome.FAILED: (OperationOutcome.RUNNING, OperationOutcome.UNKNOWN),

@@ -50,13 +50,13 @@ def during(
 
     VZaps has carried out what was asked by then, unless ``before``.
     """
-    handle = fake.handle
+    handle, waiting = fake.handle, [act]
 
     def handle_and_act(method: str, target: str, headers: Mapping[str, str], body: bytes) -> Answer:
         request = Request.read(method, target, headers, body)
-        if find(request).name != route:
+        if not waiting or find(request).name != route:
             return handle(method, target, headers, body)
-        fake.handle = handle  # type: ignore[method-assign]
+        act = waiting.pop()
         if before:
             act(request, Answer(status=0))
         answer = handle(method, target, headers, body)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -222,6 +223,48 @@ def test_delete_looks_at_the_subscription_as_it_is_now(fake_vzaps: FakeVZaps, in
 
     with pytest.raises(services.SubscriptionIsActive):
         instances.delete(before, actor=None)
+
+
+def test_the_time_that_reading_took_is_not_taken_from_the_call(fake_vzaps: FakeVZaps, instance: Instance) -> None:
+    given_up: list[int] = []
+
+    def read_slowly(*_call: object) -> None:
+        Operation.objects.update(deadline=timezone.now() - timedelta(seconds=1))
+
+    during(fake_vzaps, "get", read_slowly)
+    during(fake_vzaps, "subscribe", lambda *_call: given_up.append(operations.mark_overdue()))
+
+    subscriptions.subscribe(instance, actor=None)
+
+    assert given_up == [0]
+
+
+@pytest.mark.parametrize(
+    ("said", "answer", "outcome"),
+    [
+        (False, None, OperationOutcome.SUCCEEDED),
+        (False, 502, OperationOutcome.FAILED),
+        (False, 400, OperationOutcome.FAILED),
+        (True, None, OperationOutcome.SUCCEEDED),
+        (True, 502, OperationOutcome.SUCCEEDED),
+        (True, 400, OperationOutcome.SUCCEEDED),
+    ],
+)
+def test_of_a_late_answer_only_success_changes_what_a_person_said(
+    fake_vzaps: FakeVZaps, instance: Instance, operator: User, said: bool, answer: int | None, outcome: str
+) -> None:
+    def meanwhile(*_call: object) -> None:
+        let_the_deadline_pass()
+        operations.decide(Operation.objects.get(), carried_out=said, actor=operator)
+
+    during(fake_vzaps, "restart", meanwhile)
+    if answer is not None:
+        fake_vzaps.faults.add("restart", status=answer)
+
+    with suppress(services.ChangeFailed, services.OutcomeUnknown):
+        instances.restart(instance, actor=None)
+
+    assert Operation.objects.get().outcome == outcome
 
 
 # Keys and locks
@@ -469,6 +512,18 @@ def test_a_webhook_read_earlier_does_not_overwrite_one_read_later(fake_vzaps: Fa
     webhooks.check(instance)
 
     assert Webhook.objects.get().actual_host_and_path == "two.example.org/"
+
+
+def test_a_list_read_earlier_does_not_overwrite_the_webhook_read_later(
+    fake_vzaps: FakeVZaps, instance: Instance
+) -> None:
+    early, asked_at = answer_about(instance), timezone.now()
+    fake_vzaps.instances[instance.vzaps_id].webhook = "https://one.example.org/"
+    webhooks.check(instance)
+
+    mirror.store(instance.account, replace(early, webhook="https://old.example.org/"), asked_at=asked_at)
+
+    assert Webhook.objects.get().actual_host_and_path == "one.example.org/"
 
 
 # Sync
