@@ -89,4 +89,4 @@ def in_words(error: VZapsError) -> str:
         case _:
             return str(error)
     words = error.message if isinstance(error, VZapsAPIError) else ""
-    return f"{text} ({_('VZaps says')}: {words})" if words else text
+    return _("%(what)s (VZaps says: %(words)s)") % {"what": text, "words": words} if words else text
