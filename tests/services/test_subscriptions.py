@@ -141,6 +141,7 @@ def test_an_open_checkout_is_reused_until_it_is_paid(fake_vzaps: FakeVZaps, inst
     assert first.answer["url"].startswith("http")
     instance.subscription.refresh_from_db()
     assert instance.subscription.checkout_url == first.answer["url"]
+    assert not instance.subscription.exists_on_vzaps
     assert len(fake_vzaps.calls_to("subscribe")) == 1
 
     fake_vzaps.complete_checkout(instance.vzaps_id)
