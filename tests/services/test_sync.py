@@ -57,6 +57,24 @@ def test_a_first_sync_mirrors_everything_and_a_second_changes_nothing(
     assert account.synced_at is not None
 
 
+def test_what_did_not_change_is_as_fresh_as_the_last_sync(fake_vzaps: FakeVZaps, account: Account) -> None:
+    fake_vzaps.add_instance(connected=True, webhook="https://crm.example.org/in", events=["Message"])
+    sync.sync_account(account)
+    began = timezone.now()
+
+    sync.sync_account(account)
+
+    instance = Instance.objects.get()
+    for moment in (
+        instance.synced_at,
+        instance.connection_asked_at,
+        instance.subscription.refreshed_at,
+        instance.webhook.checked_at,
+    ):
+        assert moment is not None
+        assert moment >= began
+
+
 def test_changes_are_taken_over_and_signalled_once_with_old_and_new(
     fake_vzaps: FakeVZaps, account: Account, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
 ) -> None:
