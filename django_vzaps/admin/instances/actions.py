@@ -25,9 +25,11 @@ from django_vzaps.services import VZapsError
 class InstanceActions(InstanceBase):
     actions = ["sync_selected", "restart_selected", "delete_on_vzaps"]
 
-    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+    def get_actions(self, request: HttpRequest, action_location: Any = None) -> dict[str, Any]:
         """Without Django's own delete: it would remove our row and leave the instance on VZaps."""
-        actions = super().get_actions(request)
+        # Only Django 6.1 and later say, and ask, on which page the actions are offered.
+        place = {} if action_location is None else {"action_location": action_location}
+        actions = super().get_actions(request, **place)
         actions.pop("delete_selected", None)
         return actions
 
