@@ -130,6 +130,29 @@ def test_an_instance_is_removed_after_two_complete_walks_without_it(fake_vzaps: 
     assert sync.sync_account(account).missing == 0
 
 
+def test_a_removal_is_signalled_once_whoever_finds_out(
+    fake_vzaps: FakeVZaps, account: Account, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
+) -> None:
+    missing, deleted, *_rest = add(fake_vzaps, 8)
+    sync.sync_account(account)
+    heard: list[str] = []
+
+    def listen(instance: Instance, **_kwargs: Any) -> None:
+        heard.append(instance.vzaps_id)
+
+    signals.instance_removed.connect(listen)
+    try:
+        with django_capture_on_commit_callbacks(execute=True):
+            services.instances.delete(Instance.objects.get(vzaps_id=deleted), actor=None)
+            remove(fake_vzaps, missing)
+            for _ in range(3):
+                sync.sync_account(account)
+    finally:
+        signals.instance_removed.disconnect(listen)
+
+    assert heard == [deleted, missing]
+
+
 def test_an_instance_that_comes_back_starts_anew(fake_vzaps: FakeVZaps, account: Account) -> None:
     ids = add(fake_vzaps, 5)
     sync.sync_account(account)
