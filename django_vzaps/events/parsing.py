@@ -10,10 +10,9 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from django.conf import settings
-from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
+from django_vzaps.models.fields import storable_moment
 from django_vzaps.services.webhooks import EVENT_TYPES
 
 #: The documented types (API.md section 7.2). Others may come, and are events like these.
@@ -115,7 +114,7 @@ def moment(value: Any) -> datetime | None:
         return None
     if not _FIRST_YEAR <= at.year <= _LAST_YEAR:
         return None
-    return at if settings.USE_TZ else timezone.make_naive(at)
+    return storable_moment(at)
 
 
 class JidKind(StrEnum):

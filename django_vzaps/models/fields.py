@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from django import forms
+from django.conf import settings
 from django.core.exceptions import FieldError
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.expressions import Expression
 from django.db.models.query_utils import DeferredAttribute
+from django.utils import timezone
 
 from django_vzaps.crypto import EncryptedSecret, encrypt
 from django_vzaps.secret import Secret
@@ -33,6 +36,11 @@ def storable(text: object, max_length: int | None = None) -> str:
         return ""
     clean = str(text).replace("\x00", "\ufffd").encode("utf-8", "replace").decode("utf-8")
     return clean if max_length is None else clean[:max_length]
+
+
+def storable_moment(moment: datetime | None) -> datetime | None:
+    """An aware time as a column takes it: naive, in the site's time zone, where ``USE_TZ`` is off."""
+    return timezone.make_naive(moment) if moment is not None and not settings.USE_TZ else moment
 
 
 class _SecretAttribute(DeferredAttribute):

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from django.conf import settings
-from django.db import models
+from django.db import connections, models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -39,6 +39,10 @@ class InstanceQuerySet(models.QuerySet["Instance"]):
     def present(self) -> InstanceQuerySet:
         """Those that still exist on VZaps, as far as we know."""
         return self.filter(removed_at__isnull=True)
+
+    def locked(self) -> InstanceQuerySet:
+        """Locked until the transaction ends; what refers to them can still be added: events arrive meanwhile."""
+        return self.select_for_update(no_key=connections[self.db].features.has_select_for_no_key_update)
 
 
 InstanceManager = models.Manager.from_queryset(InstanceQuerySet)

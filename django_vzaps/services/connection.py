@@ -43,7 +43,7 @@ def record(
     commit, when that is news.
     """
     with transaction.atomic():
-        instance = Instance.objects.select_for_update().filter(pk=instance_id).first()
+        instance = Instance.objects.locked().filter(pk=instance_id).first()
         if instance is None:
             return False
         before = instance.connected

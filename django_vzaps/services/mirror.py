@@ -11,7 +11,7 @@ from django.db import IntegrityError, transaction
 
 from django_vzaps import client, crypto, signals
 from django_vzaps.models import Account, ConnectionSource, Instance, Subscription, SubscriptionState, Webhook
-from django_vzaps.models.fields import storable
+from django_vzaps.models.fields import storable, storable_moment
 from django_vzaps.secret import MASK, Secret
 from django_vzaps.services import billing, connection
 
@@ -63,8 +63,8 @@ def apply_instance(instance: Instance, answer: client.Instance, *, account: Acco
         "auto_read_messages": answer.auto_read_messages,
         "labels": None if answer.labels is None else dict(answer.labels),
         "status": None if answer.status is None else storable(answer.status, 255),
-        "remote_created_at": answer.created_at,
-        "remote_updated_at": answer.updated_at,
+        "remote_created_at": storable_moment(answer.created_at),
+        "remote_updated_at": storable_moment(answer.updated_at),
         "data": dict(answer.raw),
     }
     for column, value in said.items():
@@ -82,7 +82,7 @@ def apply_instance(instance: Instance, answer: client.Instance, *, account: Acco
             connected=answer.connected,
             source=ConnectionSource.API,
             asked_at=asked_at,
-            connected_at=answer.connected_at,
+            connected_at=storable_moment(answer.connected_at),
             profile={"whatsapp_jid": answer.whatsapp_jid, "push_name": answer.push_name},
         )
     return {
@@ -107,8 +107,8 @@ def apply_subscription(subscription: Subscription, answer: client.Instance, *, a
     subscription.billing_status = storable(billing_status, 255)
     subscription.state = SubscriptionState.from_billing_status(subscription.billing_status)
     # VZaps leaves empty fields out: in an answer that speaks of billing, no date means that there is none.
-    subscription.cancel_at = answer.cancel_at
-    subscription.expired_at = answer.expired_at
+    subscription.cancel_at = storable_moment(answer.cancel_at)
+    subscription.expired_at = storable_moment(answer.expired_at)
     subscription.refreshed_at = asked_at
     return {
         column: (old, getattr(subscription, column))
@@ -142,7 +142,7 @@ def store(account: Account, answer: client.Instance, *, asked_at: datetime) -> I
 
 def _store(account: Account, answer: client.Instance, *, asked_at: datetime) -> Instance:
     with transaction.atomic():
-        instance = Instance.objects.select_for_update().filter(vzaps_id=answer.id).first()
+        instance = Instance.objects.locked().filter(vzaps_id=answer.id).first()
         is_new = instance is None
         instance = instance or Instance(vzaps_id=answer.id, account=account)
         connected_before = instance.connected

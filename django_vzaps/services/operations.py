@@ -108,7 +108,7 @@ def decide(operation: Operation, *, carried_out: bool, actor: AbstractBaseUser) 
     with transaction.atomic():
         # Locked in the order of every other change: a late answer, or a sync that settles it, comes before or after.
         if operation.instance_id is not None:
-            Instance.objects.select_for_update().get(pk=operation.instance_id)
+            Instance.objects.locked().get(pk=operation.instance_id)
         found = Operation.objects.unsettled().select_for_update().filter(pk=operation.pk).first()
         if found is None:
             raise ChangeFailed(_("This operation is settled already, or still running."), operation=operation)
@@ -199,7 +199,7 @@ def _settle_delete(operation: Operation, instance: Instance) -> None:
 
 def _adopt(operation: Operation, instance: Instance) -> None:
     with transaction.atomic():
-        Instance.objects.select_for_update().get(pk=instance.pk)
+        Instance.objects.locked().get(pk=instance.pk)
         instances.adopt(operation, instance)
         _confirm(operation, answer={"id": instance.vzaps_id})
 

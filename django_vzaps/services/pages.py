@@ -41,7 +41,7 @@ def _store_page(
     account: Account, answers: Sequence[client.Instance], *, asked_at: datetime, dry_run: bool
 ) -> PageCounts:
     rows = Instance.objects.filter(vzaps_id__in=[answer.id for answer in answers]).order_by("pk")
-    known = {row.vzaps_id: row for row in (rows if dry_run else rows.select_for_update())}
+    known = {row.vzaps_id: row for row in (rows if dry_run else rows.locked())}
     connected_before = {row.vzaps_id: row.connected for row in known.values()}
     new: list[Instance] = []
     changed: list[Instance] = []

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.db import IntegrityError, transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -19,6 +19,7 @@ from django_vzaps import client, conf, signals
 from django_vzaps.client import VZapsError
 from django_vzaps.models import Account, Instance
 from django_vzaps.models.fields import storable
+from django_vzaps.models.instance import InstanceQuerySet
 from django_vzaps.services import mirror, operations
 from django_vzaps.services.clients import client_for
 from django_vzaps.services.errors import ReadFailed, SyncRunning, in_words
@@ -200,7 +201,7 @@ def _remove_missing(account: Account, walk: _Walk, report: SyncReport, *, force:
     return replace(report, removed=removed)
 
 
-def _unseen(pks: Sequence[int], walk_started_at: datetime) -> QuerySet[Instance]:
+def _unseen(pks: Sequence[int], walk_started_at: datetime) -> InstanceQuerySet:
     """Those of ``pks`` that nobody else has seen since the walk began."""
     never_or_before = Q(synced_at__isnull=True) | Q(synced_at__lt=walk_started_at)
     return Instance.objects.present().filter(never_or_before, pk__in=pks)
@@ -208,7 +209,7 @@ def _unseen(pks: Sequence[int], walk_started_at: datetime) -> QuerySet[Instance]
 
 def _remove(pks: Sequence[int], walk_started_at: datetime) -> int:
     with transaction.atomic():
-        rows = list(_unseen(pks, walk_started_at).select_for_update().order_by("pk"))
+        rows = list(_unseen(pks, walk_started_at).locked().order_by("pk"))
         # As old as the walk, so that an answer asked for since then can still say that it is there.
         Instance.objects.filter(pk__in=[row.pk for row in rows]).update(
             removed_at=walk_started_at, connected=None, missing_walks=WALKS_MISSING

@@ -138,7 +138,7 @@ def check(instance: Instance) -> Webhook:
     except VZapsError as error:
         raise ReadFailed(in_words(error), error=error) from error
     with transaction.atomic():
-        Instance.objects.select_for_update().get(pk=instance.pk)  # as every writer of these rows does
+        Instance.objects.locked().get(pk=instance.pk)  # as every writer of these rows does
         webhook, _made = Webhook.objects.select_for_update().get_or_create(instance=instance)
         if webhook.checked_at is None or webhook.checked_at <= asked_at:
             webhook.actual_host_and_path = mirror.seen_host_and_path(webhook, answer.webhook or "")
@@ -179,7 +179,7 @@ def _find_out_present_secret(instance: Instance) -> None:
 def _expect(instance: Instance, planned: Plan) -> dict[str, Any]:
     """Accept the new secret beside the present one. Returns what was there before."""
     with transaction.atomic():
-        Instance.objects.select_for_update().get(pk=instance.pk)
+        Instance.objects.locked().get(pk=instance.pk)
         webhook = Webhook.objects.get(instance=instance)
         Webhook.objects.filter(pk=webhook.pk).update(
             secret_hash=planned.record["secret_hash"],

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import DjangoCaptureOnCommitCallbacks
@@ -343,3 +344,19 @@ def test_hostile_texts_are_stored_on_every_database(fake_vzaps: FakeVZaps, accou
 
 def _with_total(page: Any, total: int) -> Any:
     return replace(page, total=total)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_site_without_time_zones_is_mirrored_too(fake_vzaps: FakeVZaps, account: Account) -> None:
+    with override_settings(USE_TZ=False, TIME_ZONE="America/Sao_Paulo"):
+        vzaps_id = fake_vzaps.add_instance(connected=True, billing_status="ACTIVE").id
+        sync.sync_account(account)
+        instance = Instance.objects.get(vzaps_id=vzaps_id)
+        services.subscriptions.cancel(instance, actor=None)
+        services.sessions.status(instance)
+        assert sync.sync_account(account).unchanged == 1
+
+        instance.refresh_from_db()
+        assert instance.subscription.cancel_at is not None
+        assert timezone.is_naive(instance.subscription.cancel_at)
+        assert instance.connection_state == "connected"

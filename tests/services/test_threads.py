@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 from django.db import connection as database
+from django.db import transaction
 from django.utils import timezone
 
 from django_vzaps import services
 from django_vzaps.crypto import matches
-from django_vzaps.models import Account, Instance, Operation, OperationOutcome, Webhook
+from django_vzaps.models import Account, Event, Instance, Operation, OperationOutcome, Webhook
 from django_vzaps.services import connection, instances, mirror, operations, sessions, subscriptions, sync, webhooks
 from django_vzaps.testing import FakeVZaps
 from tests.services.conftest import during
@@ -159,3 +160,20 @@ def test_everything_at_once_neither_deadlocks_nor_loses_anything_on_mariadb(
     fake_vzaps: FakeVZaps, account: Account
 ) -> None:
     everything_at_once(fake_vzaps, account)
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_events_arrive_while_a_sync_holds_the_instance(account: Account) -> None:
+    instance = Instance.objects.create(account=account, vzaps_id="VZ1", name="Front desk")
+
+    def arrive() -> None:
+        with database.cursor() as cursor:
+            cursor.execute("SET lock_timeout = '2s'")
+        Event.objects.store(instance_id=instance.pk, type="Message", payload="{}")
+
+    with transaction.atomic():
+        list(Instance.objects.filter(pk=instance.pk).locked())
+        at_once(arrive)
+
+    assert Event.objects.count() == 1
