@@ -84,4 +84,5 @@ def test_users_install_only_what_is_required() -> None:
         "django",
         "djangorestframework",
         "requests",
+        "urllib3",
     }
