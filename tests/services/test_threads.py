@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,8 +15,20 @@ from django.utils import timezone
 from django_vzaps import services
 from django_vzaps.crypto import matches
 from django_vzaps.models import Account, Event, Instance, Operation, OperationOutcome, Webhook
-from django_vzaps.services import connection, instances, mirror, operations, sessions, subscriptions, sync, webhooks
+from django_vzaps.services import (
+    connection,
+    instances,
+    mirror,
+    operations,
+    pages,
+    sessions,
+    subscriptions,
+    sync,
+    webhooks,
+)
+from django_vzaps.services.clients import client_for
 from django_vzaps.testing import FakeVZaps
+from django_vzaps.testing.wire import Answer
 from tests.services.conftest import during
 
 ROUNDS = 12
@@ -177,3 +190,90 @@ def test_events_arrive_while_a_sync_holds_the_instance(account: Account) -> None
         at_once(arrive)
 
     assert Event.objects.count() == 1
+
+
+def first_then_second(
+    monkeypatch: pytest.MonkeyPatch, inside: tuple[Any, str], first: Callable[[], object], second: Callable[[], object]
+) -> None:
+    """``second`` comes when ``first`` has read its rows and is about to write: it has to wait for it."""
+    module, name = inside
+    real = getattr(module, name)
+    has_read, second_is_done = threading.Event(), threading.Event()
+    slow = threading.local()
+
+    def paused(*args: Any, **kwargs: Any) -> Any:
+        if getattr(slow, "is_first", False):
+            has_read.set()
+            # Never set in time where the second has to wait.
+            second_is_done.wait(0.3)
+        return real(*args, **kwargs)
+
+    def run_first() -> None:
+        slow.is_first = True
+        first()
+
+    def run_second() -> None:
+        has_read.wait(10)
+        second()
+        second_is_done.set()
+
+    monkeypatch.setattr(module, name, paused)
+    at_once(run_first, run_second)
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("writer", ["store", "store_page", "record", "check"])
+def test_what_was_learned_later_is_written_last(
+    fake_vzaps: FakeVZaps, instance: Instance, monkeypatch: pytest.MonkeyPatch, writer: str
+) -> None:
+    account, remote = instance.account, fake_vzaps.instances[instance.vzaps_id]
+    remote.webhook, remote.connected = "https://old.example.org/", False
+    old, asked_at = client_for(instance).instances.get(instance.vzaps_id), timezone.now()
+    remote.name, remote.webhook, remote.connected = "Newer", "https://new.example.org/", True
+    new = client_for(instance).instances.get(instance.vzaps_id)
+
+    def answer_old(_request: object, answer: Answer) -> Answer:
+        return replace(answer, body=answer.body.replace(b"//new.", b"//old."))
+
+    def later() -> None:
+        mirror.store(account, new, asked_at=timezone.now())
+
+    writers: dict[str, tuple[tuple[Any, str], Callable[[], object]]] = {
+        "store": ((mirror, "apply_instance"), lambda: mirror.store(account, old, asked_at=asked_at)),
+        "store_page": ((mirror, "apply_instance"), lambda: pages.store_page(account, [old], asked_at=asked_at)),
+        "record": (
+            (connection, "apply"),
+            lambda: connection.record(instance.pk, connected=False, source="webhook", asked_at=asked_at),
+        ),
+        "check": ((mirror, "seen_host_and_path"), lambda: webhooks.check(Instance.objects.get())),
+    }
+    during(fake_vzaps, "webhook_get", answer_old)
+
+    first_then_second(monkeypatch, *writers[writer], later)
+
+    instance = Instance.objects.select_related("webhook").get()
+    assert (instance.name, instance.connected) == ("Newer", True)
+    assert instance.webhook.actual_host_and_path == "new.example.org/"
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_a_new_secret_goes_beside_the_one_that_was_just_found_to_be_live(
+    fake_vzaps: FakeVZaps, instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    webhooks.set(instance, actor=None)
+    fake_vzaps.faults.add("webhook_set", status=502)
+    with pytest.raises(services.OutcomeUnknown):
+        webhooks.set(instance, actor=None)
+    live = fake_vzaps.instances[instance.vzaps_id].webhook.rsplit("/", 1)[1]
+    planned = webhooks.plan(instance.webhook.public_id, ["Message"])
+
+    first_then_second(
+        monkeypatch,
+        (webhooks, "_follow_secret"),
+        lambda: webhooks.check(instance),
+        lambda: webhooks._expect(instance, planned),
+    )
+
+    assert matches(live, *Webhook.objects.get().accepted_hashes())
