@@ -81,7 +81,7 @@ def test_secrets_are_masked_before_they_are_stored(instance: Instance, wrap: Any
         b'{"type": "Message"',
         b'{"n": ' + b"9" * 5000 + b"}",
         b"[" * 100_000,
-        b'{"a":' * 900 + b"1" + b"}" * 900,
+        b'{"a":' * 5000 + b"1" + b"}" * 5000,
         b"\x00\x00\x00",
         b"type=Message&event=x",
         bytes(range(256)),
