@@ -59,7 +59,7 @@ class Migration(migrations.Migration):
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
                 (
                     "vzaps_id",
-                    django_vzaps.models.fields.ExactCharField(max_length=64, unique=True, verbose_name="VZaps id"),
+                    django_vzaps.models.fields.ExactCharField(max_length=255, unique=True, verbose_name="VZaps id"),
                 ),
                 ("name", models.CharField(db_index=True, max_length=255, verbose_name="name")),
                 (

@@ -55,7 +55,7 @@ class Instance(models.Model):
     """
 
     account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="instances", verbose_name=_("account"))
-    vzaps_id = ExactCharField(_("VZaps id"), max_length=64, unique=True)
+    vzaps_id = ExactCharField(_("VZaps id"), max_length=255, unique=True)
     name = models.CharField(_("name"), max_length=255, db_index=True)
     token = EncryptedTextField(_("instance token"), null=True, blank=True, editable=False)
     url = models.CharField(_("dashboard URL"), max_length=500, blank=True)

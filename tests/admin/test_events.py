@@ -40,7 +40,7 @@ def test_an_enormous_payload_is_cut(instance: Instance, browser: Client) -> None
 
 def test_a_strangers_words_stay_words(instance: Instance, browser: Client) -> None:
     event = make(
-        instance, type=EVIL, chat=EVIL, message_id=EVIL, source=EVIL, state=EVIL[:16], payload=json.dumps(EVIL)
+        instance, type=EVIL, chat=EVIL, message_id=EVIL, source=EVIL[:16], state=EVIL[:16], payload=json.dumps(EVIL)
     )
     HandlerRun.objects.create(event=event, handler=EVIL, error=EVIL)
     for url in (
