@@ -17,7 +17,11 @@ from django_vzaps.secret import MASK
 _SECRET: Final = re.compile(r"(webhook/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/)[^/?#\s\"']+", re.IGNORECASE)
 
 #: Loggers that are given the path of a request: Django's, and those of servers that log in Python.
-_LOGGERS: Final = ("django.request", "django.server", "django.security.csrf", "gunicorn.access", "uvicorn.access")
+_LOGGERS: Final = (
+    *("django.request", "django.server", "django.security.csrf"),
+    # The error logs name requests that failed; at their most talkative level, every request.
+    *("gunicorn.access", "gunicorn.error", "uvicorn.access", "uvicorn.asgi", "uvicorn.error"),
+)
 
 
 def masked(text: str) -> str:
@@ -73,8 +77,8 @@ def _kinds(kind: type[Exception]) -> Iterator[type[Exception]]:
 def _without_secret(value: Any) -> Any:
     if isinstance(value, str):
         return masked(value)
-    # An exception or a request among the arguments: shown as text in any case.
-    if isinstance(value, Exception | HttpRequest) and masked(str(value)) != str(value):
+    # An exception, a request or an ASGI scope among the arguments: shown as text in any case.
+    if isinstance(value, Exception | HttpRequest | dict) and masked(str(value)) != str(value):
         return masked(str(value))
     return value
 

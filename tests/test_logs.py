@@ -23,10 +23,13 @@ def shown() -> Iterator[StringIO]:
     """What Django's loggers write, as text."""
     stream = StringIO()
     handler = logging.StreamHandler(stream)
-    names = ("django.request", "django.server", "django.security.DisallowedHost", "uvicorn.access", "gunicorn.access")
+    names = (
+        *("django.request", "django.server", "django.security.DisallowedHost"),
+        *("gunicorn.access", "gunicorn.error", "uvicorn.access", "uvicorn.asgi"),
+    )
     for name in names:
         logging.getLogger(name).addHandler(handler)
-        logging.getLogger(name).setLevel(logging.INFO)
+        logging.getLogger(name).setLevel(logging.DEBUG)
     yield stream
     for name in names:
         logging.getLogger(name).removeHandler(handler)
@@ -63,6 +66,16 @@ def test_access_logs_of_servers_show_no_secret(shown: StringIO) -> None:
     assert shown.getvalue().count("********") == 4
     assert "planted" not in shown.getvalue()
     assert atoms["U"] == PATH, "what the server holds stays as it is"
+
+
+def test_error_logs_of_servers_show_no_secret(shown: StringIO) -> None:
+    logging.getLogger("gunicorn.error").debug("%s %s", "POST", PATH)
+    logging.getLogger("gunicorn.error").error("Error handling request %s", PATH)
+    scope = {"type": "http", "path": PATH, "raw_path": PATH.encode(), "headers": "<...>"}
+    logging.getLogger("uvicorn.asgi").debug("%s [%d] Started scope=%s", "127.0.0.1:9 - ASGI", 1, scope)
+    assert shown.getvalue().count("********") == 4
+    assert "planted" not in shown.getvalue()
+    assert scope["path"] == PATH, "what the server holds stays as it is"
 
 
 def test_the_mail_to_admins_shows_no_secret(settings: Any) -> None:
