@@ -19,12 +19,14 @@ def fake_vzaps() -> Iterator[FakeVZaps]:
     """The fake service in place of VZaps, with the account that settings name.
 
     What the package asks of VZaps is answered by the fake, and the webhooks it sends arrive at the project's own URLs
-    through Django's test client before the call that caused them returns.
+    through Django's test client and are handled, before the call that caused them returns: for the test,
+    ``VZAPS["TASKS"]`` is ``"inline"``, and no broker hears of it.
     """
     configured = settings.VZAPS
     fake = FakeVZaps(client_token=configured["CLIENT_TOKEN"], client_secret=configured["CLIENT_SECRET"])
     fake.deliver = _deliver
-    with fake.mount(configured.get("BASE_URL") or DEFAULT_BASE_URL):
+    with pytest.MonkeyPatch.context() as project, fake.mount(configured.get("BASE_URL") or DEFAULT_BASE_URL):
+        project.setitem(configured, "TASKS", "inline")
         yield fake
 
 

@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import requests
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
 
+from django_vzaps import services
+from django_vzaps.events import MessageEvent, handlers, on
+from django_vzaps.models import Account
 from django_vzaps.testing import FakeVZaps
 from tests.testing.conftest import CREDENTIALS
 
@@ -28,3 +33,27 @@ def test_the_fixture_answers_for_vzaps_and_delivers_into_the_project(fake_vzaps:
     assert [(target, secure) for target, _, secure in received] == [("/hook/?a=1", True)]
     assert event["event"]["info"]["id"].encode() in received[0][1]
     assert fake_vzaps.logs(instance.id)[0].response_code == 202
+
+
+@pytest.fixture
+def project_with_celery(settings: Any) -> None:
+    settings.VZAPS = {**settings.VZAPS, "TASKS": "celery"}
+
+
+def test_events_are_handled_at_once_in_a_project_with_celery(
+    db: None, project_with_celery: None, fake_vzaps: FakeVZaps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handlers, "_registered", {})
+    handled: list[str] = []
+
+    @on("Message")
+    def keep(event: MessageEvent) -> None:
+        handled.append(event.text)
+
+    account = Account.objects.create(name="default")
+    operation = services.instances.create(account, name="Front desk", actor=None)
+    assert operation.instance is not None
+    services.sessions.qr(operation.instance)
+    fake_vzaps.scan(operation.instance.vzaps_id)
+    fake_vzaps.receive(operation.instance.vzaps_id, "ping")
+    assert handled == ["ping"]

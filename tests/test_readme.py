@@ -1,0 +1,113 @@
+"""README.md keeps its word: its tables name what exists, and its examples run."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+import textwrap
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+from unittest.mock import Mock
+
+import pytest
+
+from django_vzaps import conf
+from django_vzaps.events import handlers
+from django_vzaps.models import Instance
+from django_vzaps.testing import FakeVZaps
+
+HERE = Path(__file__).parent
+README = (HERE.parent / "README.md").read_text(encoding="utf-8")
+PYTHON = [
+    textwrap.dedent(code) for _, code in re.findall(r"^( *)```python\n(.*?)^\1```$", README, re.MULTILINE | re.DOTALL)
+]
+
+
+def rows(title: str) -> list[list[str]]:
+    """The cells of the table under a heading, row by row, without the head."""
+    section = re.split(r"^#+ ", README.split(f"# {title}\n", 1)[1], maxsplit=1, flags=re.MULTILINE)[0]
+    lines = [line for line in section.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+
+
+def quoted(cell: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", cell)
+
+
+def block(part: str) -> str:
+    """The one Python block in which this stands."""
+    (found,) = (code for code in PYTHON if part in code)
+    return found
+
+
+def run(code: str, name: str) -> dict[str, Any]:
+    names: dict[str, Any] = {"__name__": name}
+    exec(compile(code, f"README.md ({name})", "exec"), names)  # noqa: S102 - our own README
+    return names
+
+
+def test_every_guarantee_names_tests_that_exist() -> None:
+    promises = rows("What is guaranteed, and what is not")
+    assert promises
+    written = "".join(path.read_text(encoding="utf-8") for path in HERE.rglob("test_*.py"))
+    existing = set(re.findall(r"^def (test_\w+)\(", written, re.MULTILINE))
+    for promise, tests in promises:
+        assert quoted(tests), promise
+        assert set(quoted(tests)) <= existing, promise
+
+
+def test_the_table_of_settings_is_every_setting_with_its_default() -> None:
+    told = {key: default for keys, default, _ in rows("Settings") for key in quoted(keys)}
+    defaults = conf.Settings()
+    assert told.keys() == conf.KEYS.keys()
+    for key, default in told.items():
+        assert value_of(default) == getattr(defaults, conf.KEYS[key]), key
+
+
+def value_of(cell: str) -> object:
+    """What a cell of the column "default" means."""
+    if cell == "empty":
+        return ""
+    if cell == "required":
+        return ()
+    if cell.endswith(" MB"):
+        return int(cell.removesuffix(" MB")) * 1024 * 1024
+    if cell.startswith("`https://"):
+        return cell.strip("`")
+    if ", `" in cell:
+        return tuple(quoted(cell))
+    return ast.literal_eval(cell.strip("`"))
+
+
+def test_the_table_of_permissions_is_every_permission_of_an_instance() -> None:
+    told = {permission for permissions, _ in rows("Permissions") for permission in quoted(permissions)}
+    meta = Instance._meta
+    usual = {f"{action}_{meta.model_name}" for action in meta.default_permissions}
+    assert told == usual | {codename for codename, _ in meta.permissions}
+
+
+@pytest.mark.parametrize("code", PYTHON, ids=lambda code: code.splitlines()[0])
+def test_every_example_compiles(code: str) -> None:
+    compile(code, "README.md", "exec")
+
+
+def test_the_handlers_and_their_test_run_as_written(
+    db: None, fake_vzaps: FakeVZaps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handlers, "_registered", {})
+    models = ModuleType("yourapp.models")
+    models.ChatMessage = Mock()  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "yourapp", ModuleType("yourapp"))
+    monkeypatch.setitem(sys.modules, "yourapp.models", models)
+    run(block("def keep"), "yourapp.vzaps_handlers")
+    names = run(block("def test_ping_is_answered"), "yourapp.tests")
+
+    names["test_ping_is_answered"](db, fake_vzaps)
+
+    kept = [call.kwargs for call in models.ChatMessage.objects.create.call_args_list]
+    assert [row["text"] for row in kept] == ["ping", "pong"]
+    assert all(row["message_id"] and row["phone"] for row in kept)
+    (update,) = models.ChatMessage.objects.filter.call_args_list
+    assert update.kwargs == {"message_id__in": (kept[1]["message_id"],)}
