@@ -9,7 +9,7 @@ from django_vzaps.events import InboundEvent, MessageEvent, on
 logger = logging.getLogger(__name__)
 
 
-# It reaches outside, so it must not be tried again by itself: atomic=False.
+# It reaches outside, so it runs in no transaction: atomic=False.
 @on("Message", atomic=False)
 def answer_ping(event: MessageEvent) -> None:
     """Answer "ping" with "pong"."""

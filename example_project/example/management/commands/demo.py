@@ -127,7 +127,7 @@ def serve_fake(port: int, count: int) -> Iterator[str]:
         for instance in fake.seed_demo(count)[count - count // 4 :]:
             instance.account = franchise
     except ModuleNotFoundError as error:
-        raise CommandError(f"{error}. The fake service needs the extra: django-vzaps[testing].") from None
+        raise CommandError(str(error)) from None
     with fake.serve(port, host=HOST) as server:
         yield server.url
 
