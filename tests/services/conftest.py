@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import User
 from django.core.cache import cache
+from django.utils import timezone
 
-from django_vzaps.models import Account, Instance
-from django_vzaps.services import sync
-from django_vzaps.services.clients import forget_clients
+from django_vzaps import client
+from django_vzaps.models import Account, Instance, Operation, OperationOutcome
+from django_vzaps.services import operations, sync
+from django_vzaps.services.clients import client_for, forget_clients
 from django_vzaps.testing import FakeVZaps
 from django_vzaps.testing.routes import find
 from django_vzaps.testing.wire import Answer, Request
@@ -63,3 +66,14 @@ def during(
         return answer if before else act(request, answer) or answer
 
     fake.handle = handle_and_act  # type: ignore[method-assign]
+
+
+def let_the_deadline_pass() -> None:
+    """Every operation that runs is given up."""
+    Operation.objects.filter(outcome=OperationOutcome.RUNNING).update(deadline=timezone.now() - timedelta(seconds=1))
+    assert operations.mark_overdue()
+
+
+def answer_about(instance: Instance) -> client.Instance:
+    """What VZaps says of an instance now, not stored."""
+    return client_for(instance).instances.get(instance.vzaps_id)
