@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from ipaddress import ip_network
 from typing import Any, Final
 
 from django.conf import settings
@@ -13,6 +14,12 @@ from django.views.decorators.debug import sensitive_variables
 
 SETTING: Final = "VZAPS"
 TASK_RUNNERS: Final = ("celery", "inline")
+
+FULL: Final = "full"
+METADATA: Final = "metadata"
+DROP: Final = "drop"
+STORAGE_POLICIES: Final = (FULL, METADATA, DROP)
+_EVENT_STORAGE: Final[Mapping[str, str]] = {"HistorySync": METADATA, "Presence": DROP, "ChatPresence": DROP}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,6 +41,10 @@ class Settings:
     webhook_max_bytes: int = 10 * 1024 * 1024
     webhook_events: tuple[str, ...] = ("Message", "ReadReceipt", "Connected", "Disconnected")
     """Event types a new instance subscribes to."""
+    webhook_allowed_networks: tuple[str, ...] = ()
+    """Networks such as ``203.0.113.0/24`` that events are taken from; empty takes them from anywhere."""
+    webhook_verifier: str = ""
+    """Dotted path of ``verify(request, body, webhook) -> bool``, asked about every event beside the URL's secret."""
     read_only: bool = False
     """Refuse every change before it is made; for copies of production."""
     tasks: str = "celery"
@@ -46,8 +57,14 @@ class Settings:
     """A sync that gave no sign of life for this long no longer keeps others out."""
     handler_attempts: int = 5
     """How often one handler is tried for one event."""
+    drain_lease: int = 120
+    """A worker that gave no sign of life for this long no longer keeps others from an instance's events."""
+    event_storage: Mapping[str, str] = field(default_factory=lambda: _EVENT_STORAGE)
+    """By event type: ``full``, ``metadata`` (the payload goes once the event is handled) or ``drop``."""
+    event_payload_days: int = 30
+    """Payloads of handled events older than this are erased, their rows stay; 0 keeps them as long as the rows."""
     event_retention_days: int = 90
-    """Handled events older than this are deleted by the sweep; 0 keeps them for ever."""
+    """Handled events older than this are deleted; 0 keeps them for ever."""
 
 
 KEYS: Final[Mapping[str, str]] = {item.name.upper(): item.name for item in fields(Settings)}
@@ -73,6 +90,16 @@ def _checked(key: str, value: Any) -> Any:
             if len(pair) == 2 and all(_is_time(part) for part in pair):
                 return (float(pair[0]), float(pair[1]))
             raise _wrong(key, "a pair of seconds (connect, read), each above 0")
+        case "WEBHOOK_ALLOWED_NETWORKS":
+            if isinstance(value, list | tuple) and all(_is_network(part) for part in value):
+                return tuple(value)
+            raise _wrong(key, 'a list of networks such as "203.0.113.0/24"')
+        case "EVENT_STORAGE":
+            if isinstance(value, Mapping) and all(
+                isinstance(name, str) and policy in STORAGE_POLICIES for name, policy in value.items()
+            ):
+                return {**_EVENT_STORAGE, **value}
+            raise _wrong(key, f"a dict from event types to {', '.join(map(repr, STORAGE_POLICIES))}")
         case "ENCRYPTION_KEYS" | "WEBHOOK_EVENTS":
             if isinstance(value, list | tuple) and all(isinstance(part, str) for part in value):
                 return tuple(value)
@@ -85,11 +112,18 @@ def _checked(key: str, value: Any) -> Any:
             if value in TASK_RUNNERS:
                 return value
             raise _wrong(key, " or ".join(repr(runner) for runner in TASK_RUNNERS))
-        case "EVENT_RETENTION_DAYS":
+        case "EVENT_RETENTION_DAYS" | "EVENT_PAYLOAD_DAYS":
             if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
                 return value
             raise _wrong(key, "a whole number of days, or 0 to keep events for ever")
-        case "WEBHOOK_MAX_BYTES" | "STALE_AFTER" | "OPERATION_DEADLINE" | "SYNC_LEASE" | "HANDLER_ATTEMPTS":
+        case (
+            "WEBHOOK_MAX_BYTES"
+            | "STALE_AFTER"
+            | "OPERATION_DEADLINE"
+            | "SYNC_LEASE"
+            | "HANDLER_ATTEMPTS"
+            | "DRAIN_LEASE"
+        ):
             if isinstance(value, int) and not isinstance(value, bool) and value > 0:
                 return value
             raise _wrong(key, "a whole number above 0")
@@ -101,6 +135,14 @@ def _checked(key: str, value: Any) -> Any:
 
 def _is_time(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
+
+
+def _is_network(value: object) -> bool:
+    try:
+        ip_network(value)  # type: ignore[arg-type]
+    except ValueError:
+        return False
+    return isinstance(value, str)
 
 
 def _wrong(key: str, expected: str) -> ImproperlyConfigured:

@@ -9,7 +9,7 @@ from celery import shared_task
 from django_vzaps import conf, services
 from django_vzaps.events import dispatch
 from django_vzaps.events import sweep as sweeping
-from django_vzaps.models import Account
+from django_vzaps.models import Account, Lane
 
 logger = logging.getLogger("django_vzaps.tasks")
 
@@ -41,6 +41,12 @@ def sync_account(pk: int) -> None:
 def drain_instance(pk: int) -> None:
     """Handle an instance's events for about a second; rings again where more are waiting."""
     dispatch.drain(pk)
+
+
+@shared_task(name="django_vzaps.drain_bulk", ignore_result=True)
+def drain_bulk(pk: int) -> None:
+    """As ``drain_instance``, for what comes in masses: history and presence."""
+    dispatch.drain(pk, Lane.BULK)
 
 
 @shared_task(name="django_vzaps.sweep", ignore_result=True)

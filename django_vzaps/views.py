@@ -45,7 +45,7 @@ def webhook(request: HttpRequest, *, public_id: UUID, secret: str) -> HttpRespon
     try:
         found = _authentic(public_id, secret)
         body = _read(request, conf.current().webhook_max_bytes)
-        stored = storing.receive(
+        received = storing.receive(
             body,
             instance_id=found.instance_id,
             vzaps_id=found.instance.vzaps_id,
@@ -57,8 +57,8 @@ def webhook(request: HttpRequest, *, public_id: UUID, secret: str) -> HttpRespon
         # Its message may quote the row.
         logger.error("An event could not be stored: %s", type(error).__name__)  # noqa: TRY400
         return JsonResponse({"status": "try again"}, status=HTTPStatus.SERVICE_UNAVAILABLE)
-    if stored.is_new:
-        dispatch.wake(found.instance_id)
+    if received.is_waiting:
+        dispatch.wake(found.instance_id, received.lane)
     return JsonResponse({"status": "ok"})
 
 

@@ -81,4 +81,4 @@ def test_the_schedule_names_tasks_that_exist() -> None:
 def test_the_doorbell_names_the_drain_task() -> None:
     from django_vzaps.events import doorbell
 
-    assert tasks.drain_instance.name == doorbell.TASK
+    assert doorbell.TASKS == {"main": tasks.drain_instance.name, "bulk": tasks.drain_bulk.name}

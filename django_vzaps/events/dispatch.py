@@ -19,7 +19,7 @@ from django.utils import timezone
 from django_vzaps import conf, signals
 from django_vzaps.events import connection, doorbell, handlers, inbound, runs
 from django_vzaps.events.lease import Lease, LeaseLost
-from django_vzaps.models import Event, EventState, HandlerRun, HandlerRunState, Instance
+from django_vzaps.models import Event, EventState, HandlerRun, HandlerRunState, Instance, Lane
 
 logger = logging.getLogger("django_vzaps.events")
 
@@ -31,33 +31,33 @@ _LAST_RETRY: Final = timedelta(hours=1)
 _FOURFOLD: Final = 5  # times; by then the last is reached
 
 
-def wake(instance_id: int) -> bool:
-    """Have the instance's events handled: by a worker, or here and now with ``VZAPS["TASKS"] = "inline"``.
+def wake(instance_id: int, lane: str = Lane.MAIN) -> bool:
+    """Have the events of an instance's queue handled: by a worker, or here and now with ``VZAPS["TASKS"] = "inline"``.
 
     Never raises; False where the broker could not be told. The sweep finds what was not handled.
     """
     try:
         if conf.current().tasks == "inline" or current_app.conf.task_always_eager:
-            drain(instance_id, seconds=None)
+            drain(instance_id, lane, seconds=None)
             return True
-        return doorbell.ring(instance_id)
+        return doorbell.ring(instance_id, lane)
     except Exception:
         logger.exception("The events of instance %s could not be handled now", instance_id)
         return False
 
 
-def drain(instance_id: int, *, seconds: float | None = SLICE_SECONDS) -> int:
-    """Handle the instance's due events, oldest first, and return how many.
+def drain(instance_id: int, lane: str = Lane.MAIN, *, seconds: float | None = SLICE_SECONDS) -> int:
+    """Handle the due events of an instance's queue, oldest first, and return how many.
 
     Stops when none is left, or after ``seconds`` (at least one event is handled): then the doorbell is rung for the
-    rest. Does nothing while another process drains the instance.
+    rest. Does nothing while another process drains the queue.
     """
     until = None if seconds is None else time.monotonic() + seconds
     handled = 0
-    while lease := Lease.take(instance_id):
+    while lease := Lease.take(instance_id, lane):
         try:
             # Before the look: who stores an event from now on rings again.
-            doorbell.silence(instance_id)
+            doorbell.silence(instance_id, lane)
             handled += _handle_due(lease, until)
         except LeaseLost:
             logger.info("The drain of instance %s was taken over by another process", instance_id)
@@ -65,16 +65,17 @@ def drain(instance_id: int, *, seconds: float | None = SLICE_SECONDS) -> int:
         finally:
             lease.release()
         # Once more after the release: who was woken meanwhile found the lease taken, and went away.
-        if not Event.objects.due().filter(instance_id=instance_id).exists():
+        if not Event.objects.due().filter(instance_id=instance_id, lane=lane).exists():
             return handled
         if until is not None and time.monotonic() >= until:
-            doorbell.ring(instance_id)
+            doorbell.ring(instance_id, lane)
             return handled
     return handled
 
 
 def _handle_due(lease: Lease, until: float | None) -> int:
-    due = Event.objects.due().filter(instance_id=lease.instance_id).order_by("pk").values_list("pk", flat=True)
+    due = Event.objects.due().filter(instance_id=lease.instance_id, lane=lease.lane)
+    due = due.order_by("pk").values_list("pk", flat=True)
     handled = 0
     latest: datetime | None = None
     try:

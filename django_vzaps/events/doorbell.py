@@ -1,4 +1,4 @@
-"""Telling a worker that an instance has events: once per instance and not per event, and never at the caller's cost."""
+"""Telling a worker that a queue has events: once per queue and not per event, and never at the caller's cost."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ from celery import current_app
 from django.db.models import Q
 from django.utils import timezone
 
-from django_vzaps.models import Instance
+from django_vzaps import conf
+from django_vzaps.models import EventQueue, Lane
 
 logger = logging.getLogger("django_vzaps.doorbell")
 
-TASK: Final = "django_vzaps.drain_instance"
-
-#: How long a ring counts: after that it is taken for lost, and the next event rings again.
-RING: Final = timedelta(minutes=1)
+#: Two names, so that a project can route them to different workers.
+TASKS: Final = {Lane.MAIN: "django_vzaps.drain_instance", Lane.BULK: "django_vzaps.drain_bulk"}
 
 #: What each step of a conversation with the broker may take. VZaps waits for an answer meanwhile.
 STEP_SECONDS: Final = 0.1
@@ -48,39 +47,58 @@ class Breaker:
 breaker: Final = Breaker(seconds=10)
 
 
-def ring(instance_id: int) -> bool:
+def ring(instance_id: int, lane: str = Lane.MAIN) -> bool:
     """Send the drain task, unless one is on its way. False where the broker could not be told.
 
     Call it after the event was committed: a drain silences the bell before it looks, so whoever finds it ringing knows
-    that their event will be seen.
+    that their event will be seen. A ring counts for half of ``VZAPS["DRAIN_LEASE"]``; after that it is taken for lost.
     """
     if breaker.is_open:
         return False
     now = timezone.now()
-    until = now + RING
-    quiet = Q(rung_until__isnull=True) | Q(rung_until__lt=now)
-    if not Instance.objects.filter(quiet, pk=instance_id).update(rung_until=until):
+    until = now + timedelta(seconds=conf.current().drain_lease / 2)
+    queue = EventQueue.objects.filter(instance_id=instance_id, lane=lane)
+    quiet = queue.filter(Q(rung_until__isnull=True) | Q(rung_until__lt=now))
+    if not quiet.update(rung_until=until) and not (
+        EventQueue.objects.began(instance_id, lane) and quiet.update(rung_until=until)
+    ):
         return True
-    worked = _send(instance_id)
-    breaker.note(worked=worked)
+    worked = _send(instance_id, lane)
     if not worked:
-        Instance.objects.filter(pk=instance_id, rung_until=until).update(rung_until=None)
+        queue.filter(rung_until=until).update(rung_until=None)
     return worked
 
 
-def silence(instance_id: int) -> None:
+def ring_later(instance_id: int, lane: str, *, seconds: float) -> bool:
+    """Send a drain task that starts after a while, beside any other. False where the broker could not be told."""
+    return not breaker.is_open and _send(instance_id, lane, countdown=seconds)
+
+
+def silence(instance_id: int, lane: str) -> None:
     """Whoever stores an event from now on rings again."""
-    Instance.objects.filter(pk=instance_id, rung_until__isnull=False).update(rung_until=None)
+    EventQueue.objects.filter(instance_id=instance_id, lane=lane, rung_until__isnull=False).update(rung_until=None)
 
 
-def _send(instance_id: int) -> bool:
+def _send(instance_id: int, lane: str, **options: Any) -> bool:
+    worked = _sent(TASKS[Lane(lane)], instance_id, **options)
+    breaker.note(worked=worked)
+    return worked
+
+
+def _sent(task: str, instance_id: int, **options: Any) -> bool:
     try:
         with current_app.connection_for_write(connect_timeout=STEP_SECONDS) as connection:
             # Each transport has its own options, and some (SQLAlchemy) refuse those they do not know.
             timeouts = _TIMEOUTS.get(connection.transport.driver_type, {})
             connection.transport_options = {**(connection.transport_options or {}), **timeouts, "max_retries": 0}
             current_app.send_task(
-                TASK, args=[instance_id], connection=connection, retry=False, ignore_result=True, add_to_parent=False
+                task,
+                args=[instance_id],
+                connection=connection,
+                retry=False,
+                ignore_result=True,
+                add_to_parent=False,
+                **options,
             )
     except Exception as error:  # noqa: BLE001 - every transport has its own, and none of them is the sender's fault
         # The message of the error may hold the broker's URL, and so its password.

@@ -1,19 +1,15 @@
-"""Who drains an instance: one process at a time, on every database, even where it dies."""
+"""Who drains a queue: one process at a time, on every database, even where it dies."""
 
 from __future__ import annotations
 
 import uuid
-from datetime import timedelta
-from typing import Final
+from datetime import datetime, timedelta
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from django_vzaps.models import Instance
-
-#: How long a process that gives no sign of life keeps others out. A handler that takes longer can be overtaken; that
-#: does no harm to what the database holds.
-DURATION: Final = timedelta(minutes=2)
+from django_vzaps import conf
+from django_vzaps.models import EventQueue
 
 
 class LeaseLost(Exception):
@@ -21,30 +17,41 @@ class LeaseLost(Exception):
 
 
 class Lease:
-    """The right to drain one instance, held until it is released or expires."""
+    """The right to drain one queue of an instance, held until it is released or expires.
 
-    def __init__(self, instance_id: int, holder: str) -> None:
+    A process that gives no sign of life for ``VZAPS["DRAIN_LEASE"]`` seconds no longer keeps others out. A handler that
+    takes longer can be overtaken; that does no harm to what the database holds.
+    """
+
+    def __init__(self, instance_id: int, lane: str, holder: str) -> None:
         self.instance_id = instance_id
+        self.lane = lane
         self.holder = holder
 
     @classmethod
-    def take(cls, instance_id: int) -> Lease | None:
-        """The lease; None where somebody else holds it, or the instance is gone."""
+    def take(cls, instance_id: int, lane: str) -> Lease | None:
+        """The lease; None where somebody else holds it."""
         now = timezone.now()
         holder = uuid.uuid4().hex
-        free = Q(drain_lease_until__isnull=True) | Q(drain_lease_until__lt=now)
-        taken = Instance.objects.filter(free, pk=instance_id).update(
-            drain_lease_until=now + DURATION, drain_lease_holder=holder
-        )
-        return cls(instance_id, holder) if taken else None
+        free = Q(lease_until__isnull=True) | Q(lease_until__lt=now)
+        queue = EventQueue.objects.filter(free, instance_id=instance_id, lane=lane)
+        held = {"lease_until": _until(now), "lease_holder": holder}
+        # Nobody may have rung for it yet: the broker is down, or events are handled inline.
+        taken = queue.update(**held) or (EventQueue.objects.began(instance_id, lane) and queue.update(**held))
+        return cls(instance_id, lane, holder) if taken else None
 
     def renew(self) -> None:
         """Hold it for longer. Raises :class:`LeaseLost` where another process took it over."""
-        mine = Instance.objects.filter(pk=self.instance_id, drain_lease_holder=self.holder)
-        if not mine.update(drain_lease_until=timezone.now() + DURATION):
+        if not self._mine().update(lease_until=_until(timezone.now())):
             raise LeaseLost
 
     def release(self) -> None:
         """Let others in."""
-        mine = Instance.objects.filter(pk=self.instance_id, drain_lease_holder=self.holder)
-        mine.update(drain_lease_until=None, drain_lease_holder="")
+        self._mine().update(lease_until=None, lease_holder="")
+
+    def _mine(self) -> QuerySet[EventQueue]:
+        return EventQueue.objects.filter(instance_id=self.instance_id, lane=self.lane, lease_holder=self.holder)
+
+
+def _until(now: datetime) -> datetime:
+    return now + timedelta(seconds=conf.current().drain_lease)

@@ -9,14 +9,25 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from django_vzaps.events import keys, parsing
-from django_vzaps.models import Event, EventSource, EventState
-from django_vzaps.models.event import Stored
+from django_vzaps import conf
+from django_vzaps.events import keys, parsing, policies
+from django_vzaps.models import Event, EventSource, EventState, Lane
 from django_vzaps.models.fields import storable
 from django_vzaps.secret import MASK, redacted
 
 _TYPE_LENGTH: Final = 64
 _ID_LENGTH: Final = 128
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Received:
+    """What became of a body: ``pk`` is None where the storage policy of its type drops it."""
+
+    pk: int | None
+    is_new: bool = False
+    lane: Lane = Lane.MAIN
+    is_waiting: bool = False
+    """Whether it is new and to be handled, and nobody is on the way to do so: wake somebody."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,21 +37,29 @@ class _Row:
     type: str
     payload: str
     key: str | None
-    state: str
+    state: EventState
+    lane: Lane = Lane.MAIN
     occurred_at: datetime | None = None
     message_id: str = ""
     chat: str = ""
 
 
 def receive(
-    body: bytes, *, instance_id: int, vzaps_id: str, named: str = "", source: str = EventSource.WEBHOOK
-) -> Stored:
+    body: bytes,
+    *,
+    instance_id: int,
+    vzaps_id: str,
+    named: str = "",
+    source: str = EventSource.WEBHOOK,
+    origin_id: str | None = None,
+) -> Received:
     """Store an authentic body for the instance, whatever is in it; a redelivery only counts.
 
     What is not a JSON object is kept as ``unparsed``, for a person to see. What names another instance, in the body
-    or in ``named`` (the header ``X-Instance-ID``, API.md section 6), is kept as ``ignored`` and never acted on: this
-    instance's URL was entered there by mistake. Secrets are masked; otherwise the text is kept as it came. Raises what
-    the database raises.
+    or in ``named`` (the header ``X-Instance-ID``, API.md section 6), is kept as ``misdirected`` and never acted on: this
+    instance's URL was entered there by mistake. Secrets are masked; otherwise the text is kept as it came.
+    ``origin_id`` is the id that a realtime frame or a delivery log has: unique for the instance and the ``source``.
+    Raises what the database raises.
     """
     text = _text(body)
     try:
@@ -48,16 +67,26 @@ def receive(
     except (ValueError, RecursionError):
         # Not JSON, not an object, nested too deeply, or with a number of thousands of digits.
         row = _Row(type="", payload=_masked(text), key=keys.text_key(text), state=EventState.UNPARSED)
-    return Event.objects.store(
+    if policies.policy_of(row.type) == conf.DROP:
+        return Received(pk=None)
+    stored = Event.objects.store(
         instance_id=instance_id,
         source=source,
+        origin_id=origin_id,
         type=row.type,
+        lane=row.lane,
         payload=row.payload,
         key=row.key,
         state=row.state,
         occurred_at=row.occurred_at,
         message_id=row.message_id,
         chat=row.chat,
+    )
+    return Received(
+        pk=stored.pk,
+        is_new=stored.is_new,
+        lane=row.lane,
+        is_waiting=stored.is_new and row.state == EventState.PENDING and not stored.is_ringing,
     )
 
 
@@ -75,11 +104,13 @@ def _parsed(text: str, *, vzaps_id: str, named: str) -> _Row:
     payload = parsing.unwrapped(body)
     event = parsing.lookup(payload, "event", payload)
     ids = parsing.texts(parsing.first(event, "info.id", "message_ids", "message_id"))
+    event_type = storable(parsing.canonical_type(parsing.lookup(payload, "type")), _TYPE_LENGTH)
     return _Row(
-        type=storable(parsing.canonical_type(parsing.lookup(payload, "type")), _TYPE_LENGTH),
+        type=event_type,
+        lane=policies.lane_of(event_type),
         payload=storable(text if clean == body else json.dumps(clean)),
         key=keys.semantic_key(payload),
-        state=EventState.IGNORED if _is_anothers(payload, vzaps_id, named) else EventState.PENDING,
+        state=EventState.MISDIRECTED if _is_anothers(payload, vzaps_id, named) else EventState.PENDING,
         occurred_at=parsing.moment(parsing.first(event, "info.timestamp", "timestamp")),
         message_id=storable(ids[0], _ID_LENGTH) if len(ids) == 1 else "",
         chat=storable(parsing.Jid.parse(parsing.first(event, "info.chat", "chat")), _ID_LENGTH),

@@ -20,7 +20,7 @@ _BATCHES: Final = 20
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SweepReport:
-    """What a sweep did: instances woken, instances that could not be, operations given up, events deleted."""
+    """What a sweep did: queues woken, queues that could not be, operations given up, events deleted."""
 
     woken: int
     unreachable: int
@@ -33,8 +33,8 @@ def sweep() -> SweepReport:
 
     Safe to run at any time and twice at once.
     """
-    waiting = list(Event.objects.due().order_by().values_list("instance_id", flat=True).distinct())
-    woken = sum(wake(instance_id) for instance_id in waiting)
+    waiting = list(Event.objects.due().order_by().values_list("instance_id", "lane").distinct())
+    woken = sum(wake(instance_id, lane) for instance_id, lane in waiting)
     return SweepReport(
         woken=woken,
         unreachable=len(waiting) - woken,

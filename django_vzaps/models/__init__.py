@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from django_vzaps.models.account import Account
-from django_vzaps.models.event import Event, EventSource, EventState, HandlerRun, HandlerRunState
+from django_vzaps.models.event import Event, EventQueue, EventSource, EventState, HandlerRun, HandlerRunState, Lane
+from django_vzaps.models.healing import FailedDelivery, HealingOutcome, HealingRun
 from django_vzaps.models.instance import ConnectionSource, ConnectionState, Instance
 from django_vzaps.models.operation import BILLING_KINDS, Operation, OperationKind, OperationOutcome
 from django_vzaps.models.subscription import Subscription, SubscriptionState
@@ -15,11 +16,16 @@ __all__ = [
     "ConnectionSource",
     "ConnectionState",
     "Event",
+    "EventQueue",
     "EventSource",
     "EventState",
+    "FailedDelivery",
     "HandlerRun",
     "HandlerRunState",
+    "HealingOutcome",
+    "HealingRun",
     "Instance",
+    "Lane",
     "Operation",
     "OperationKind",
     "OperationOutcome",

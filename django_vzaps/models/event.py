@@ -3,9 +3,11 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any, Final
 
-from django.db import connections, models, router
+from django.db import IntegrityError, connections, models, router, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -19,6 +21,7 @@ class EventState(models.TextChoices):
     FAILED = "failed", _("failed")
     IGNORED = "ignored", _("ignored")
     UNPARSED = "unparsed", _("unparsed")
+    MISDIRECTED = "misdirected", _("for another instance")
 
 
 class EventSource(models.TextChoices):
@@ -32,6 +35,14 @@ class HandlerRunState(models.TextChoices):
     DONE = "done", _("done")
     FAILED = "failed", _("failed")
     INTERRUPTED = "interrupted", _("interrupted")
+    WAITING = "waiting", _("to be run again")
+
+
+class Lane(models.TextChoices):
+    """Which of an instance's queues an event waits in: what comes in masses delays nothing else."""
+
+    MAIN = "main", _("main")
+    BULK = "bulk", _("bulk")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,14 +51,8 @@ class Stored:
 
     pk: int
     is_new: bool
-
-
-_RETURNING: Final = {
-    # In MariaDB the columns of the row there and of the row offered share a name; bare it means the row there.
-    "mysql": "ON DUPLICATE KEY UPDATE {duplicates} = {duplicates} + 1",
-    "postgresql": "ON CONFLICT ({instance}, {key}) DO UPDATE SET {duplicates} = {table}.{duplicates} + 1",
-    "sqlite": "ON CONFLICT ({instance}, {key}) DO UPDATE SET {duplicates} = {table}.{duplicates} + 1",
-}
+    is_ringing: bool
+    """Whether the doorbell of the event's queue was ringing when the event was stored: a drain will see it."""
 
 
 class EventManager(models.Manager["Event"]):
@@ -64,25 +69,32 @@ class EventManager(models.Manager["Event"]):
         type: str,  # noqa: A002 - the column's name
         payload: str,
         key: str | None = None,
+        origin_id: str | None = None,
         source: str = EventSource.WEBHOOK,
+        lane: str = Lane.MAIN,
         state: str = EventState.PENDING,
         received_at: datetime | None = None,
         occurred_at: datetime | None = None,
         message_id: str = "",
         chat: str = "",
     ) -> Stored:
-        """Insert the event or, where ``key`` is known for the instance, count a duplicate: one statement.
+        """Insert the event or, where it is known for the instance, count a duplicate: one statement.
 
-        One statement, because a look first would let two deliveries of the same thing both find nothing, and because
-        an ``IntegrityError`` does not say which rule was broken (MariaDB and SQLite raise it for bad values too).
-        Texts are stored as :func:`~django_vzaps.models.fields.storable` makes them. Raises what the database raises.
+        Known is what has the same ``key``, or came from the same ``source`` with the same ``origin_id``. One statement,
+        because a look first would let two deliveries of the same thing both find nothing, and because an
+        ``IntegrityError`` does not say which rule was broken (MariaDB and SQLite raise it for bad values too). The same
+        statement looks at the doorbell. Texts are stored as :func:`~django_vzaps.models.fields.storable` makes them.
+        Raises what the database raises.
         """
-        connection = connections[self._db or router.db_for_write(Event)]
+        alias = self._db or router.db_for_write(Event)
+        connection = connections[alias]
         event = Event(
             instance_id=instance_id,
             type=type,
+            lane=lane,
             payload=payload,
             key=key,
+            origin_id=origin_id,
             source=source,
             state=state,
             received_at=received_at or timezone.now(),
@@ -90,26 +102,68 @@ class EventManager(models.Manager["Event"]):
             message_id=message_id,
             chat=chat,
         )
-        fields = [field for field in Event._meta.concrete_fields if not field.primary_key]
-        quote = connection.ops.quote_name
-        names = {
-            "table": quote(Event._meta.db_table),
-            "instance": quote("instance_id"),
-            "key": quote("key"),
-            "duplicates": quote("duplicates"),
-        }
-        values = [field.get_db_prep_save(_storable(event, field), connection) for field in fields]
-        columns = ", ".join(quote(str(field.column)) for field in fields)
-        marks = ", ".join(["%s"] * len(fields))
-        conflict = _RETURNING[connection.vendor].format(**names)
-        statement = (
-            f"INSERT INTO {names['table']} ({columns}) VALUES ({marks}) {conflict}"  # noqa: S608 - our own names, quoted
-            f" RETURNING {quote('id')}, {names['duplicates']}"
-        )
-        with connection.cursor() as cursor:
-            cursor.execute(statement, values)
-            pk, duplicates = cursor.fetchone()
-        return Stored(pk=pk, is_new=duplicates == 0)
+        insert = _insert_statement(connection.vendor, by_origin=key is None and origin_id is not None)
+        values = [field.get_db_prep_save(_storable(event, field), connection) for field in _columns()]
+        now = connection.ops.adapt_datetimefield_value(timezone.now())
+        values += [instance_id, lane, now]
+        if key is None or origin_id is None:
+            return _execute(connection, insert, values)
+        try:
+            with transaction.atomic(using=alias):
+                return _execute(connection, insert, values)
+        except IntegrityError:
+            # Known by its origin, with another meaning than the first time. MariaDB has counted it above.
+            known = self.filter(instance_id=instance_id, source=source, origin_id=event.origin_id)
+            pk = known.values_list("pk", flat=True).first()
+            if pk is None:
+                raise
+            known.update(duplicates=models.F("duplicates") + 1)
+            return Stored(pk=pk, is_new=False, is_ringing=False)
+
+
+@cache
+def _columns() -> tuple[models.Field[Any, Any], ...]:
+    return tuple(field for field in Event._meta.concrete_fields if not field.primary_key)
+
+
+@cache
+def _insert_statement(vendor: str, *, by_origin: bool) -> str:
+    """INSERT, or count where it is there; returns the id, the count, and whether the doorbell rings.
+
+    The doorbell's row is locked for share while the event is not committed: a drain that silences the bell waits for
+    that, and so sees the event when it looks. SQLite has one writer at a time anyway.
+    """
+    sharing = {"mysql": " LOCK IN SHARE MODE", "postgresql": " FOR SHARE", "sqlite": ""}[vendor]
+    mark = "`" if vendor == "mysql" else '"'
+
+    def quoted(name: str) -> str:
+        return f"{mark}{name}{mark}"
+
+    table, queue, duplicates = quoted(Event._meta.db_table), quoted(EventQueue._meta.db_table), quoted("duplicates")
+    if vendor == "mysql":
+        # The columns of the row there and of the row offered share a name; bare it means the row there.
+        conflict = f"ON DUPLICATE KEY UPDATE {duplicates} = {duplicates} + 1"
+    else:
+        known_by = ("instance_id", "source", "origin_id") if by_origin else ("instance_id", "key")
+        target = ", ".join(quoted(name) for name in known_by)
+        conflict = f"ON CONFLICT ({target}) DO UPDATE SET {duplicates} = {table}.{duplicates} + 1"
+    columns = ", ".join(quoted(str(field.column)) for field in _columns())
+    marks = ", ".join(["%s"] * len(_columns()))
+    ringing = " AND ".join(f"{quoted(name)} {sign} %s" for name, sign in _RINGING)
+    return (
+        f"INSERT INTO {table} ({columns}) VALUES ({marks}) {conflict} "  # noqa: S608 - our own names, quoted
+        f"RETURNING {quoted('id')}, {duplicates}, EXISTS (SELECT 1 FROM {queue} WHERE {ringing}{sharing})"
+    )
+
+
+_RINGING: Final = (("instance_id", "="), ("lane", "="), ("rung_until", ">"))
+
+
+def _execute(connection: BaseDatabaseWrapper, statement: str, values: list[Any]) -> Stored:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
+        pk, duplicates, is_ringing = cursor.fetchone()
+    return Stored(pk=pk, is_new=duplicates == 0, is_ringing=bool(is_ringing))
 
 
 def _storable(event: Event, field: models.Field[Any, Any]) -> Any:
@@ -124,8 +178,15 @@ class Event(models.Model):
     ``duplicates``. Where no such key exists (Connected, Presence) it is null and every delivery is kept.
     """
 
-    instance = models.ForeignKey(Instance, on_delete=models.CASCADE, related_name="events", verbose_name=_("instance"))
+    instance = models.ForeignKey(
+        Instance,
+        on_delete=models.CASCADE,
+        related_name="events",
+        verbose_name=_("instance"),
+        db_index=False,  # the constraints' indexes begin with it
+    )
     type = models.CharField(_("type"), max_length=64, blank=True)
+    lane = models.CharField(max_length=8, default=Lane.MAIN, editable=False)
     key = models.CharField(max_length=64, null=True, blank=True, editable=False)  # noqa: DJ001 - null is never equal
     origin_id = NullableExactCharField(max_length=128, null=True, blank=True, editable=False)
     payload = models.TextField(_("payload"))
@@ -137,6 +198,18 @@ class Event(models.Model):
     duplicates = models.PositiveIntegerField(_("duplicates"), default=0)
     state = models.CharField(_("state"), max_length=16, default=EventState.PENDING)
     retry_at = models.DateTimeField(_("next attempt"), null=True, blank=True, editable=False)
+    # Without index and constraint: only the row with the link is ever asked for it, and the first may be pruned before.
+    revision_of = models.ForeignKey(
+        "self",
+        on_delete=models.DO_NOTHING,
+        null=True,
+        blank=True,
+        editable=False,
+        related_name="+",
+        db_index=False,
+        db_constraint=False,
+        verbose_name=_("revision of"),
+    )
 
     objects = EventManager()
 
@@ -149,9 +222,10 @@ class Event(models.Model):
             models.UniqueConstraint(fields=["instance", "source", "origin_id"], name="vzaps_event_origin"),
         ]
         indexes = [
-            models.Index(fields=["instance", "state", "id"], name="vzaps_event_queue"),
+            models.Index(fields=["instance", "lane", "state", "id"], name="vzaps_event_queue"),
             models.Index(fields=["state", "received_at"], name="vzaps_event_state"),
         ]
+        permissions = [("replay_event", _("Can have events handled again"))]
 
     def __str__(self) -> str:
         return f"{self.type or self.state_label} #{self.pk}"
@@ -170,6 +244,43 @@ class Event(models.Model):
             return None
 
 
+class EventQueueManager(models.Manager["EventQueue"]):
+    def began(self, instance_id: int, lane: str) -> bool:
+        """Make the row of a queue that has none yet; False where it has one, or the instance is gone."""
+        if self.filter(instance_id=instance_id, lane=lane).exists():
+            return False
+        if not Instance.objects.filter(pk=instance_id).exists():
+            return False
+        self.bulk_create([EventQueue(instance_id=instance_id, lane=lane)], ignore_conflicts=True)
+        return True
+
+
+class EventQueue(models.Model):
+    """The state of one queue of an instance: its doorbell, and who drains it.
+
+    A row of its own, because it changes with every drain, and so that nobody who holds the instance's row for long (a
+    sync, a project's handler) keeps the receiver waiting.
+    """
+
+    instance = models.ForeignKey(
+        Instance, on_delete=models.CASCADE, related_name="event_queues", verbose_name=_("instance"), db_index=False
+    )
+    lane = models.CharField(max_length=8, default=Lane.MAIN)
+    rung_until = models.DateTimeField(null=True, blank=True)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    lease_holder = models.CharField(max_length=32, blank=True)
+
+    objects = EventQueueManager()
+
+    class Meta:
+        verbose_name = _("event queue")
+        verbose_name_plural = _("event queues")
+        constraints = [models.UniqueConstraint(fields=["instance", "lane"], name="vzaps_event_queue_lane")]
+
+    def __str__(self) -> str:
+        return f"{self.instance_id} {self.lane}"
+
+
 class HandlerRun(models.Model):
     """What became of one handler for one event."""
 
@@ -177,6 +288,7 @@ class HandlerRun(models.Model):
     handler = ExactCharField(_("handler"), max_length=255)
     state = models.CharField(_("state"), max_length=16, default=HandlerRunState.STARTED)
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
+    replays = models.PositiveSmallIntegerField(_("replays"), default=0)
     started_at = models.DateTimeField(_("started"), null=True, blank=True)
     duration = models.FloatField(_("duration in seconds"), null=True, blank=True)
     error = models.TextField(_("error"), blank=True)

@@ -72,6 +72,8 @@ class Instance(models.Model):
     profile = JSONTextField(_("profile"), default=dict, blank=True)
     connection_source = models.CharField(_("connection known from"), max_length=16, blank=True)
     connection_asked_at = models.DateTimeField(_("connection asked at"), null=True, blank=True)
+    #: When VZaps is to be asked whether an event told the truth about the connection; null when it need not be.
+    confirm_connection_at = models.DateTimeField(null=True, blank=True, editable=False, db_index=True)
     last_event_at = models.DateTimeField(_("last event"), null=True, blank=True, db_index=True)
 
     remote_created_at = models.DateTimeField(_("created on VZaps"), null=True, blank=True)
@@ -89,10 +91,6 @@ class Instance(models.Model):
         related_name="vzaps_instances",
         verbose_name=_("owner"),
     )
-
-    rung_until = models.DateTimeField(null=True, blank=True, editable=False)
-    drain_lease_until = models.DateTimeField(null=True, blank=True, editable=False)
-    drain_lease_holder = models.CharField(max_length=32, blank=True, editable=False)
 
     objects = InstanceManager()
 

@@ -30,6 +30,7 @@ class Webhook(models.Model):
     actual_host_and_path = models.CharField(_("actual host and path"), max_length=500, blank=True)
     actual_events = JSONTextField(_("actual events"), null=True, blank=True)
     checked_at = models.DateTimeField(_("checked at"), null=True, blank=True)
+    healed_at = models.DateTimeField(_("delivery log read at"), null=True, blank=True, editable=False, db_index=True)
 
     class Meta:
         verbose_name = _("webhook")

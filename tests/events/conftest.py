@@ -11,7 +11,7 @@ from django.urls import reverse
 
 from django_vzaps import crypto
 from django_vzaps.events import doorbell, handlers
-from django_vzaps.models import Account, Event, Instance, Webhook
+from django_vzaps.models import Account, Event, Instance, Lane, Webhook
 
 SECRET = "the-secret-of-the-url"
 
@@ -67,7 +67,7 @@ def silent(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     woken: list[int] = []
 
-    def wake(instance_id: int) -> bool:
+    def wake(instance_id: int, lane: str = Lane.MAIN) -> bool:
         woken.append(instance_id)
         return True
 
@@ -80,11 +80,11 @@ def rung(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The instances for which a task was sent to the broker; nothing runs it."""
     sent: list[int] = []
 
-    def send(instance_id: int) -> bool:
+    def send(task: str, instance_id: int, **options: Any) -> bool:
         sent.append(instance_id)
         return True
 
-    monkeypatch.setattr(doorbell, "_send", send)
+    monkeypatch.setattr(doorbell, "_sent", send)
     return sent
 
 

@@ -13,7 +13,7 @@ from pytest_django import DjangoCaptureOnCommitCallbacks
 from django_vzaps import signals
 from django_vzaps.events import ConnectedEvent, InboundEvent, MessageEvent, dispatch, doorbell, handlers, on, runs
 from django_vzaps.events.lease import Lease, LeaseLost
-from django_vzaps.models import Event, EventState, HandlerRun, HandlerRunState, Instance, Operation
+from django_vzaps.models import Event, EventQueue, EventState, HandlerRun, HandlerRunState, Instance, Lane, Operation
 from django_vzaps.services import OutcomeUnknown
 from django_vzaps.testing import events
 from tests.events.conftest import Post, new_instance
@@ -322,7 +322,7 @@ def test_another_instance_is_not_held_up(instance: Instance, arrive: Arrive) -> 
     other = new_instance("VZ0002")
     arrive(at=instance)
     arrive(at=other)
-    assert Lease.take(instance.pk)
+    assert Lease.take(instance.pk, Lane.MAIN)
     assert drain(instance) == 0
     assert drain(other) == 1
 
@@ -333,14 +333,13 @@ def test_a_drain_that_lost_its_lease_stops_and_leaves_the_rest(instance: Instanc
     @on("Message")
     def slow(event: MessageEvent) -> None:
         seen.append(event.record.pk)
-        Instance.objects.update(drain_lease_holder="somebody else")
+        EventQueue.objects.update(lease_holder="somebody else")
 
     first, second = arrive(), arrive()
     drain(instance)
     assert seen == [first.pk]
     assert state_of(second) == EventState.PENDING
-    instance.refresh_from_db()
-    assert instance.drain_lease_holder == "somebody else", "the other's lease is not released"
+    assert EventQueue.objects.get().lease_holder == "somebody else", "the other's lease is not released"
 
 
 def test_a_drain_that_lost_its_lease_calls_no_further_handler(instance: Instance, arrive: Arrive) -> None:
@@ -348,7 +347,7 @@ def test_a_drain_that_lost_its_lease_calls_no_further_handler(instance: Instance
 
     @on("Message")
     def slow(event: MessageEvent) -> None:
-        Instance.objects.update(drain_lease_holder="somebody else")
+        EventQueue.objects.update(lease_holder="somebody else")
 
     @on("Message")
     def keep(event: MessageEvent) -> None:
@@ -361,10 +360,10 @@ def test_a_drain_that_lost_its_lease_calls_no_further_handler(instance: Instance
 
 def test_a_lease_that_expired_is_taken_over(instance: Instance, arrive: Arrive) -> None:
     arrive()
-    dead = Lease.take(instance.pk)
+    dead = Lease.take(instance.pk, Lane.MAIN)
     assert dead is not None
     assert drain(instance) == 0
-    Instance.objects.update(drain_lease_until=timezone.now() - timedelta(seconds=1))
+    EventQueue.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
     assert drain(instance) == 1
     with pytest.raises(LeaseLost):
         dead.renew()

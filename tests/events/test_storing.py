@@ -126,9 +126,9 @@ def test_odd_values_are_stored_on_every_database(instance: Instance, body: bytes
 
 
 def test_what_names_another_instance_is_kept_and_never_acted_on(instance: Instance) -> None:
-    assert receive(instance, {**events.connected(), "instance_id": "VZ9999"}).state == EventState.IGNORED
-    assert receive(instance, {"instanceId": "VZ9999", "json_data": events.message()}).state == EventState.IGNORED
-    assert receive(instance, events.connected(), named="VZ9999").state == EventState.IGNORED
+    assert receive(instance, {**events.connected(), "instance_id": "VZ9999"}).state == EventState.MISDIRECTED
+    assert receive(instance, {"instanceId": "VZ9999", "json_data": events.message()}).state == EventState.MISDIRECTED
+    assert receive(instance, events.connected(), named="VZ9999").state == EventState.MISDIRECTED
 
 
 def test_what_names_this_instance_or_nothing_known_is_taken(instance: Instance) -> None:

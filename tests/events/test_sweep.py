@@ -58,7 +58,7 @@ def test_a_worker_is_told_once_per_instance(instance: Instance, arrive: Arrive, 
 
 @pytest.mark.usefixtures("_celery")
 def test_a_broker_that_is_down_is_reported(instance: Instance, arrive: Arrive, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doorbell, "_send", lambda instance_id: False)
+    monkeypatch.setattr(doorbell, "_sent", lambda task, instance_id, **options: False)
     arrive()
     assert sweep.sweep().unreachable == 1
     with pytest.raises(CommandError, match="could not be told of the events of 1 instance"):

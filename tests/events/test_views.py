@@ -18,8 +18,8 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from django_vzaps import crypto, views
-from django_vzaps.events import storing
-from django_vzaps.models import Event, EventState, Instance, Webhook
+from django_vzaps.events import doorbell, storing
+from django_vzaps.models import Event, EventState, Instance, Lane, Webhook
 from django_vzaps.testing import events
 from tests.events.conftest import SECRET, Post, url_of
 
@@ -100,14 +100,16 @@ def test_an_event_costs_two_queries(
     assert len(silent) == 1, "a duplicate wakes nobody"
 
 
-def test_the_doorbell_is_one_more_query(
-    post: Post, rung: list[int], settings: Any, django_assert_num_queries: DjangoAssertNumQueries
+def test_a_silent_doorbell_is_one_more_query_and_a_ringing_one_none(
+    instance: Instance, post: Post, rung: list[int], settings: Any, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     settings.VZAPS = {**settings.VZAPS, "TASKS": "celery"}
-    for _ in range(2):
-        with django_assert_num_queries(3):
+    post(events.message())  # the first one ever makes the queue's row
+    doorbell.silence(instance.pk, Lane.MAIN)
+    for queries in (3, 2, 2):
+        with django_assert_num_queries(queries):
             post(events.message())
-    assert len(rung) == 1
+    assert len(rung) == 2
 
 
 def test_a_body_may_be_larger_than_a_form(post: Post, silent: list[int], settings: Any) -> None:
@@ -172,7 +174,7 @@ def test_what_cannot_be_parsed_is_kept_and_answered_with_200(post: Post) -> None
 
 def test_the_header_may_name_the_instance(post: Post, instance: Instance) -> None:
     post(events.connected(), headers={"X-Instance-ID": "VZ9999"})
-    assert Event.objects.get().state == EventState.IGNORED
+    assert Event.objects.get().state == EventState.MISDIRECTED
     instance.refresh_from_db()
     assert instance.connected is None
 

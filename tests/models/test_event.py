@@ -44,7 +44,7 @@ def test_an_event_is_stored_with_what_is_known_of_it(instance: Instance) -> None
     )
 
     event = Event.objects.get()
-    assert done == Stored(pk=event.pk, is_new=True)
+    assert done == Stored(pk=event.pk, is_new=True, is_ringing=False)
     assert (event.instance, event.type, event.payload, event.key) == (instance, "Message", '{"a": "ü👍"}', KEY)
     assert (event.message_id, event.chat) == ("3EB0", "5511@s.whatsapp.net")
     assert (event.source, event.state, event.duplicates) == ("delivery_log", "ignored", 0)
@@ -70,7 +70,7 @@ def test_the_same_thing_again_is_counted_and_changes_nothing_else(instance: Inst
 
     for _ in range(3):
         again = store(instance, key=KEY, payload="again", type="Other", source="realtime", chat="x", message_id="y")
-        assert again == Stored(pk=first.pk, is_new=False)
+        assert again == Stored(pk=first.pk, is_new=False, is_ringing=False)
 
     event = Event.objects.get()
     assert (event.duplicates, event.payload, event.type, event.state) == (3, "first", "Message", "done")

@@ -70,12 +70,7 @@ def test_what_the_receiver_writes_meanwhile_is_not_overwritten(
     fake_vzaps.instances[instance.vzaps_id].name = "Renamed"
     answer, asked_at = client_for(instance).instances.get(instance.vzaps_id), timezone.now()
     apply = mirror.apply_instance
-    columns = {
-        "rung_until": asked_at,
-        "last_event_at": asked_at,
-        "drain_lease_until": asked_at,
-        "drain_lease_holder": "a worker",
-    }
+    columns = {"last_event_at": asked_at, "confirm_connection_at": asked_at}
 
     def apply_slowly(*args: Any, **kwargs: Any) -> Any:
         Instance.objects.update(**columns)
