@@ -80,5 +80,6 @@ def test_the_schedule_names_tasks_that_exist() -> None:
 
 def test_the_doorbell_names_the_drain_task() -> None:
     from django_vzaps.events import doorbell
+    from django_vzaps.models import Lane
 
-    assert doorbell.TASKS == {"main": tasks.drain_instance.name, "bulk": tasks.drain_bulk.name}
+    assert {"main": tasks.drain_instance.name, "bulk": tasks.drain_bulk.name} == doorbell.TASKS

@@ -56,8 +56,8 @@ def receive(
     """Store an authentic body for the instance, whatever is in it; a redelivery only counts.
 
     What is not a JSON object is kept as ``unparsed``, for a person to see. What names another instance, in the body
-    or in ``named`` (the header ``X-Instance-ID``, API.md section 6), is kept as ``misdirected`` and never acted on: this
-    instance's URL was entered there by mistake. Secrets are masked; otherwise the text is kept as it came.
+    or in ``named`` (the header ``X-Instance-ID``, API.md section 6), is kept as ``misdirected`` and never acted on:
+    this instance's URL was entered there by mistake. Secrets are masked; otherwise the text is kept as it came.
     ``origin_id`` is the id that a realtime frame or a delivery log has: unique for the instance and the ``source``.
     Raises what the database raises.
     """
