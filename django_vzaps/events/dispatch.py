@@ -10,14 +10,14 @@ import logging
 import time
 from collections.abc import Collection
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from celery import current_app
 from django.db.models import Q
 from django.utils import timezone
 
 from django_vzaps import conf, signals
-from django_vzaps.events import connection, doorbell, handlers, inbound, runs
+from django_vzaps.events import connection, doorbell, handlers, inbound, policies, revisions, runs
 from django_vzaps.events.lease import Lease, LeaseLost
 from django_vzaps.models import Event, EventState, HandlerRun, HandlerRunState, Instance, Lane
 
@@ -37,13 +37,17 @@ def wake(instance_id: int, lane: str = Lane.MAIN) -> bool:
     Never raises; False where the broker could not be told. The sweep finds what was not handled.
     """
     try:
-        if conf.current().tasks == "inline" or current_app.conf.task_always_eager:
+        if _is_inline():
             drain(instance_id, lane, seconds=None)
             return True
         return doorbell.ring(instance_id, lane)
     except Exception:
         logger.exception("The events of instance %s could not be handled now", instance_id)
         return False
+
+
+def _is_inline() -> bool:
+    return conf.current().tasks == "inline" or bool(current_app.conf.task_always_eager)
 
 
 def drain(instance_id: int, lane: str = Lane.MAIN, *, seconds: float | None = SLICE_SECONDS) -> int:
@@ -74,8 +78,8 @@ def drain(instance_id: int, lane: str = Lane.MAIN, *, seconds: float | None = SL
 
 
 def _handle_due(lease: Lease, until: float | None) -> int:
-    due = Event.objects.due().filter(instance_id=lease.instance_id, lane=lease.lane)
-    due = due.order_by("pk").values_list("pk", flat=True)
+    waiting = Event.objects.due().filter(instance_id=lease.instance_id, lane=lease.lane)
+    due = waiting.order_by("pk").values_list("pk", flat=True)
     handled = 0
     latest: datetime | None = None
     try:
@@ -100,8 +104,17 @@ def _handle(record: Event, lease: Lease) -> None:
     event = inbound.from_record(record)
     found = {run.handler: run for run in record.runs.all()}
     is_first, has_taken_time = not found, False
+    if is_first and isinstance(event, inbound.MessageEvent) and not event.is_revision:
+        if hold := revisions.settle(event, may_hold=not _is_inline()):
+            _hold(record, hold)
+            return
+        if record.state != EventState.PENDING:
+            return
+    is_first = is_first and not event.is_revision
     built_in = connection.HANDLERS
     wanted = [handler for handler in (*built_in, *handlers.registered()) if handler.wants(record.type)]
+    if event.is_revision:
+        wanted = [handler for handler in wanted if getattr(handler, "revisions", False)]
     for handler in wanted:
         if is_first and handler not in built_in:
             is_first = False
@@ -114,6 +127,12 @@ def _handle(record: Event, lease: Lease) -> None:
     if is_first:
         _announce(event)
     _conclude(record, {handler.name for handler in wanted}, found.values())
+
+
+def _hold(record: Event, time: timedelta) -> None:
+    held = Event.objects.filter(pk=record.pk, state=EventState.PENDING)
+    held.update(retry_at=timezone.now() + time)
+    doorbell.ring_later(record.instance_id, record.lane, seconds=time.total_seconds())
 
 
 def _announce(event: inbound.InboundEvent) -> None:
@@ -135,7 +154,10 @@ def _conclude(record: Event, wanted: Collection[str], found: Collection[HandlerR
         state = EventState.IGNORED
     # Failed by another process that took this one for dead: what is known here is newer.
     unfinished = Event.objects.filter(pk=record.pk, state__in=[EventState.PENDING, EventState.FAILED])
-    unfinished.update(state=state, retry_at=retry_at)
+    changes: dict[str, Any] = {"state": state, "retry_at": retry_at}
+    if state in (EventState.DONE, EventState.IGNORED) and policies.policy_of(record.type) == conf.METADATA:
+        changes["payload"] = ""
+    unfinished.update(**changes)
 
 
 def _note_last_event(instance_id: int, at: datetime | None) -> None:

@@ -57,6 +57,11 @@ class InboundEvent:
         return parsing.unwrapped(body) if isinstance(body, Mapping) else {}
 
     @property
+    def is_revision(self) -> bool:
+        """Whether it is another copy of a message that came before: ``record.revision_of_id`` is that one's row."""
+        return self.record.revision_of_id is not None
+
+    @property
     def occurred_at(self) -> datetime | None:
         """When it happened, as the payload says; None where it does not."""
         return self.record.occurred_at
@@ -182,6 +187,23 @@ class MessageEvent(_ChatEvent):
     def message_id(self) -> str:
         """WhatsApp's id of the message."""
         return str(self.first("info.id", "id") or "")
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether it is a copy that shows a LID and not the phone number behind it (API.md section 6)."""
+        return not self.phone and any(jid.kind is JidKind.LID for jid in self.addresses)
+
+    @property
+    def addresses(self) -> frozenset[Jid]:
+        """All addresses of the other side; in a group, of the sender."""
+        if self.is_from_me:
+            names = ("chat", "recipient_alt")
+        elif self.is_group:
+            names = ("sender", "sender_alt")
+        else:
+            names = ("chat", "sender", "sender_alt")
+        found = (self.jid(f"info.{name}", name) for name in names)
+        return frozenset(Jid(jid.user, jid.server) for jid in found if jid)
 
     @property
     def text(self) -> str:

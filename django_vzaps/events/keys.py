@@ -23,7 +23,7 @@ WITHOUT_KEY: Final = frozenset({"Connected", "Disconnected", "Presence", "ChatPr
 def semantic_key(payload: Mapping[str, Any]) -> str | None:
     """The SHA-256 of what an unwrapped payload means, in hex; None where every delivery counts.
 
-    Message: type, chat, id, direction and content, so that a redelivery is the same and a revision (a media URL, the
+    Message: type, chat, sender, id, direction and content, so that a redelivery is the same and a revision (a media URL, the
     phone behind a LID) is not. ReadReceipt: type, state, chat, reader and the ids in any order. Others: the body.
     """
     event_type = parsing.canonical_type(parsing.lookup(payload, "type"))
@@ -58,7 +58,8 @@ def _message(payload: Mapping[str, Any], event: Any) -> list[Any] | None:
     if message_id is None:
         return None
     return [
-        str(Jid.parse(parsing.first(event, "info.chat", "chat"))),
+        # The id is the sender's choice: in a group, another one may send the same id and the same words.
+        [str(Jid.parse(parsing.first(event, f"info.{name}", name))) for name in ("chat", "sender")],
         str(message_id),
         parsing.flag(parsing.first(event, "info.is_from_me", "is_from_me")),
         canonical(parsing.lookup(event, "message")),
