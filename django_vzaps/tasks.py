@@ -7,7 +7,7 @@ import logging
 from celery import shared_task
 
 from django_vzaps import conf, services
-from django_vzaps.events import dispatch
+from django_vzaps.events import connection, dispatch, retention
 from django_vzaps.events import sweep as sweeping
 from django_vzaps.models import Account, Lane
 
@@ -49,7 +49,19 @@ def drain_bulk(pk: int) -> None:
     dispatch.drain(pk, Lane.BULK)
 
 
+@shared_task(name="django_vzaps.confirm_connection", ignore_result=True)
+def confirm_connection(pk: int) -> None:
+    """Ask VZaps whether what an event said about an instance's connection is true."""
+    connection.confirm(pk)
+
+
 @shared_task(name="django_vzaps.sweep", ignore_result=True)
 def sweep() -> None:
-    """Wake instances whose events nobody handled, give up overdue operations, delete old events."""
+    """Wake instances whose events nobody handled, ask about doubted connections, give up overdue operations."""
     sweeping.sweep()
+
+
+@shared_task(name="django_vzaps.prune", ignore_result=True)
+def prune() -> None:
+    """Erase the payloads of old events and delete older events."""
+    retention.prune()

@@ -1,24 +1,98 @@
-"""What Connected and Disconnected do by themselves: the instance's connection facts follow them."""
+"""What Connected and Disconnected do by themselves.
+
+They are evidence: an instance's connection facts follow them at once, and shortly after VZaps is asked whether they
+are true. A burst of them is one question.
+"""
 
 from __future__ import annotations
 
+import logging
+from datetime import timedelta
 from typing import Final
 
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
 from django_vzaps import services
+from django_vzaps.events import doorbell
 from django_vzaps.events.handlers import Handler, handler_of
 from django_vzaps.events.inbound import ConnectedEvent, InboundEvent
-from django_vzaps.models import ConnectionSource
+from django_vzaps.models import ConnectionSource, EventSource, Instance
+
+logger = logging.getLogger("django_vzaps.events")
+
+TASK: Final = "django_vzaps.confirm_connection"
+
+#: How long to wait for more events of a burst before VZaps is asked.
+DEBOUNCE: Final = timedelta(seconds=3)
+#: When to ask again after VZaps could not be asked.
+AGAIN: Final = timedelta(minutes=5)
+#: Questions for one sweep, so that it stays short.
+_MOST_AT_ONCE: Final = 100
 
 
 def note_connection(event: InboundEvent) -> None:
-    """Take the event as evidence, as old as its arrival: its payload is not documented (API.md section 7.5)."""
-    services.connection.record(
-        event.instance.pk,
-        connected=isinstance(event, ConnectedEvent),
-        source=ConnectionSource.WEBHOOK,
-        asked_at=event.received_at,
-    )
+    """Take the event as evidence, as old as its arrival: its payload is not documented (API.md section 7.5).
+
+    What was taken from VZaps' delivery log happened at an unknown time before: only a reason to ask.
+    """
+    if event.record.source != EventSource.DELIVERY_LOG:
+        services.connection.record(
+            event.instance.pk,
+            connected=isinstance(event, ConnectedEvent),
+            source=ConnectionSource.WEBHOOK,
+            asked_at=event.received_at,
+        )
+    doubt(event.instance.pk)
 
 
 #: Called before the project's handlers, and recorded as they are.
 HANDLERS: Final[tuple[Handler, ...]] = (handler_of(note_connection, "Connected", "Disconnected"),)
+
+
+def doubt(instance_id: int) -> None:
+    """Have VZaps asked about the connection after :data:`DEBOUNCE`, unless that is to happen sooner anyway."""
+    due = timezone.now() + DEBOUNCE
+    later = Q(confirm_connection_at__isnull=True) | Q(confirm_connection_at__gt=due)
+    if Instance.objects.present().filter(later, pk=instance_id).update(confirm_connection_at=due):
+        transaction.on_commit(lambda: _send(instance_id, seconds=DEBOUNCE.total_seconds()))
+
+
+def settle_doubts() -> int:
+    """Ask about what is due and was not asked, oldest first, and return how many; at most a hundred at a time."""
+    due = Instance.objects.present().filter(confirm_connection_at__lte=timezone.now())
+    pks = list(due.order_by("confirm_connection_at").values_list("pk", flat=True)[:_MOST_AT_ONCE])
+    for pk in pks:
+        if doorbell.is_inline():
+            confirm(pk)
+        else:
+            _send(pk, seconds=0)
+    return len(pks)
+
+
+def confirm(instance_id: int) -> bool:
+    """Ask VZaps for the session's state (API.md section 4.1) where it is in doubt; False where it was not asked.
+
+    Where VZaps cannot be asked the doubt stays, until a sweep after :data:`AGAIN`.
+    """
+    instance = Instance.objects.present().select_related("account").filter(pk=instance_id).first()
+    now = timezone.now()
+    if instance is None or instance.confirm_connection_at is None or instance.confirm_connection_at > now + DEBOUNCE:
+        return False
+    # Put off and not cleared: who dies while asking leaves the doubt, and an event meanwhile brings it forward.
+    asking = Instance.objects.filter(pk=instance_id, confirm_connection_at=instance.confirm_connection_at)
+    if not asking.update(confirm_connection_at=now + AGAIN):
+        return False
+    try:
+        services.sessions.status(instance)
+    except services.ServiceError as error:
+        logger.info("Instance %s could not be asked about its connection: %s", instance_id, error)
+        return False
+    Instance.objects.filter(pk=instance_id, confirm_connection_at=now + AGAIN).update(confirm_connection_at=None)
+    return True
+
+
+def _send(instance_id: int, *, seconds: float) -> None:
+    if not doorbell.is_inline():
+        doorbell.send(TASK, instance_id, countdown=seconds)

@@ -12,7 +12,6 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from celery import current_app
 from django.db.models import Q
 from django.utils import timezone
 
@@ -37,17 +36,13 @@ def wake(instance_id: int, lane: str = Lane.MAIN) -> bool:
     Never raises; False where the broker could not be told. The sweep finds what was not handled.
     """
     try:
-        if _is_inline():
+        if doorbell.is_inline():
             drain(instance_id, lane, seconds=None)
             return True
         return doorbell.ring(instance_id, lane)
     except Exception:
         logger.exception("The events of instance %s could not be handled now", instance_id)
         return False
-
-
-def _is_inline() -> bool:
-    return conf.current().tasks == "inline" or bool(current_app.conf.task_always_eager)
 
 
 def drain(instance_id: int, lane: str = Lane.MAIN, *, seconds: float | None = SLICE_SECONDS) -> int:
@@ -105,7 +100,7 @@ def _handle(record: Event, lease: Lease) -> None:
     found = {run.handler: run for run in record.runs.all()}
     is_first, has_taken_time = not found, False
     if is_first and isinstance(event, inbound.MessageEvent) and not event.is_revision:
-        if hold := revisions.settle(event, may_hold=not _is_inline()):
+        if hold := revisions.settle(event, may_hold=not doorbell.is_inline()):
             _hold(record, hold)
             return
         if record.state != EventState.PENDING:

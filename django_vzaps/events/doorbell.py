@@ -47,6 +47,11 @@ class Breaker:
 breaker: Final = Breaker(seconds=10)
 
 
+def is_inline() -> bool:
+    """Whether events are handled in the process that received them, so that there is nobody to tell."""
+    return conf.current().tasks == "inline" or bool(current_app.conf.task_always_eager)
+
+
 def ring(instance_id: int, lane: str = Lane.MAIN) -> bool:
     """Send the drain task, unless one is on its way. False where the broker could not be told.
 
@@ -63,7 +68,8 @@ def ring(instance_id: int, lane: str = Lane.MAIN) -> bool:
         EventQueue.objects.began(instance_id, lane) and quiet.update(rung_until=until)
     ):
         return True
-    worked = _send(instance_id, lane)
+    worked = _sent(TASKS[Lane(lane)], instance_id)
+    breaker.note(worked=worked)
     if not worked:
         queue.filter(rung_until=until).update(rung_until=None)
     return worked
@@ -71,18 +77,21 @@ def ring(instance_id: int, lane: str = Lane.MAIN) -> bool:
 
 def ring_later(instance_id: int, lane: str, *, seconds: float) -> bool:
     """Send a drain task that starts after a while, beside any other. False where the broker could not be told."""
-    return not breaker.is_open and _send(instance_id, lane, countdown=seconds)
+    return send(TASKS[Lane(lane)], instance_id, countdown=seconds)
+
+
+def send(task: str, instance_id: int, *, countdown: float) -> bool:
+    """Send a task about an instance that starts after ``countdown`` seconds. False where the broker is down."""
+    if breaker.is_open:
+        return False
+    worked = _sent(task, instance_id, countdown=countdown)
+    breaker.note(worked=worked)
+    return worked
 
 
 def silence(instance_id: int, lane: str) -> None:
     """Whoever stores an event from now on rings again."""
     EventQueue.objects.filter(instance_id=instance_id, lane=lane, rung_until__isnull=False).update(rung_until=None)
-
-
-def _send(instance_id: int, lane: str, **options: Any) -> bool:
-    worked = _sent(TASKS[Lane(lane)], instance_id, **options)
-    breaker.note(worked=worked)
-    return worked
 
 
 def _sent(task: str, instance_id: int, **options: Any) -> bool:

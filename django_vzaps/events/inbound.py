@@ -196,6 +196,7 @@ class MessageEvent(_ChatEvent):
     @property
     def addresses(self) -> frozenset[Jid]:
         """All addresses of the other side; in a group, of the sender."""
+        names: tuple[str, ...]
         if self.is_from_me:
             names = ("chat", "recipient_alt")
         elif self.is_group:

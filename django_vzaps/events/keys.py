@@ -23,8 +23,9 @@ WITHOUT_KEY: Final = frozenset({"Connected", "Disconnected", "Presence", "ChatPr
 def semantic_key(payload: Mapping[str, Any]) -> str | None:
     """The SHA-256 of what an unwrapped payload means, in hex; None where every delivery counts.
 
-    Message: type, chat, sender, id, direction and content, so that a redelivery is the same and a revision (a media URL, the
-    phone behind a LID) is not. ReadReceipt: type, state, chat, reader and the ids in any order. Others: the body.
+    Message: type, chat, sender, id, direction and content, so that a redelivery is the same and a revision (a media
+    URL, the phone behind a LID) is not. ReadReceipt: type, state, chat, reader and the ids in any order. Others: the
+    body.
     """
     event_type = parsing.canonical_type(parsing.lookup(payload, "type"))
     if event_type in WITHOUT_KEY:

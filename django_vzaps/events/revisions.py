@@ -75,7 +75,7 @@ def same_message(one: MessageEvent, other: MessageEvent) -> bool:
         return True
     if {jid.kind for jid in mine} & {jid.kind for jid in others}:
         return False  # two people
-    return one.get("message") == other.get("message")
+    return bool(one.get("message") == other.get("message"))
 
 
 def _others(record: Event) -> list[MessageEvent]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -30,6 +29,7 @@ def _celery(settings: Any, rung: list[int]) -> None:
 def store(instance: Instance) -> Callable[[Body], Event]:
     def store(body: Body) -> Event:
         received = receive(json.dumps(body).encode(), instance_id=instance.pk, vzaps_id=instance.vzaps_id)
+        assert received.pk is not None
         return Event.objects.get(pk=received.pk)
 
     return store
@@ -63,7 +63,7 @@ def state_of(event: Event) -> str:
 
 def lid_pair(text: str = "hello", **changes: Any) -> tuple[Body, Body]:
     """A partial copy and the full one after it."""
-    common = {"message_id": "3EB0AA", "timestamp": "2026-09-20T11:00:00Z", **changes}
+    common: Any = {"message_id": "3EB0AA", "timestamp": "2026-09-20T11:00:00Z", **changes}
     return events.message(text, lid="partial", **common), events.message(text, lid=True, **common)
 
 
@@ -142,7 +142,7 @@ def test_a_media_url_that_comes_later_is_seen_by_who_asks_for_revisions(store: A
     def follow(event: MessageEvent) -> None:
         every.append((event.media_url, event.is_revision))
 
-    common = {"media": "image", "message_id": "3EB0BB", "timestamp": "2026-09-20T11:00:00Z"}
+    common: Any = {"media": "image", "message_id": "3EB0BB", "timestamp": "2026-09-20T11:00:00Z"}
     first = store(events.message("look", **common))
     drain()
     upgraded = store(events.message("look", media_url="https://files.example.org/m/1", **common))
@@ -155,7 +155,7 @@ def test_a_media_url_that_comes_later_is_seen_by_who_asks_for_revisions(store: A
 
 
 def test_copies_that_wait_together_are_one_message(store: Any, seen: Seen, drain: Any) -> None:
-    common = {"media": "image", "message_id": "3EB0BB", "timestamp": "2026-09-20T11:00:00Z"}
+    common: Any = {"media": "image", "message_id": "3EB0BB", "timestamp": "2026-09-20T11:00:00Z"}
     for number in range(3):
         store(events.message("look", media_url=f"https://files.example.org/m/{number}", **common))
     drain()
@@ -164,7 +164,7 @@ def test_copies_that_wait_together_are_one_message(store: Any, seen: Seen, drain
 
 
 def test_a_stranger_cannot_pass_a_message_off_as_a_revision(store: Any, seen: Seen, drain: Any) -> None:
-    common = {"message_id": "3EB0CC", "timestamp": "2026-09-20T11:00:00Z"}
+    common: Any = {"message_id": "3EB0CC", "timestamp": "2026-09-20T11:00:00Z"}
     store(events.message("the real one", sender="5511900000001", group=True, **common))
     store(events.message("not hers", sender="5511900000002", group=True, **common))
     store(events.message("elsewhere", sender="5511900000002", **common))
@@ -175,7 +175,7 @@ def test_a_stranger_cannot_pass_a_message_off_as_a_revision(store: Any, seen: Se
 def test_in_a_group_an_unknown_lid_is_another_sender_unless_the_words_are_the_same(
     store: Any, seen: Seen, drain: Any
 ) -> None:
-    common = {"group": True, "message_id": "3EB0DD", "timestamp": "2026-09-20T11:00:00Z"}
+    common: Any = {"group": True, "message_id": "3EB0DD", "timestamp": "2026-09-20T11:00:00Z"}
     store(events.message("mine", **common))
     partial = store(events.message("forged", lid="partial", **common))
     two_seconds_pass(partial)
@@ -205,7 +205,7 @@ def test_signals_announce_a_message_once(store: Any, drain: Any) -> None:
 
     signals.event_received.connect(note)
     try:
-        common = {"media": "image", "message_id": "3EB0BB", "timestamp": "2026-09-20T11:00:00Z"}
+        common: Any = {"media": "image", "message_id": "3EB0BB", "timestamp": "2026-09-20T11:00:00Z"}
         first = store(events.message("look", **common))
         store(events.message("look", media_url="https://files.example.org/m/1", **common))
         drain()
@@ -222,7 +222,7 @@ def test_other_events_of_the_chat_overtake_a_held_copy(store: Any, seen: Seen, d
 
 
 def test_a_copy_whose_payload_was_erased_is_known_by_its_chat(store: Any, seen: Seen, drain: Any) -> None:
-    common = {"media": "image", "message_id": "3EB0BB", "timestamp": "2026-09-20T11:00:00Z"}
+    common: Any = {"media": "image", "message_id": "3EB0BB", "timestamp": "2026-09-20T11:00:00Z"}
     first = store(events.message("look", **common))
     drain()
     Event.objects.filter(pk=first.pk).update(payload="")

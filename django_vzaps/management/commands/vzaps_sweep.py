@@ -15,21 +15,21 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.description = _(
-            "Wakes instances whose events nobody handled, marks overdue operations as unknown and deletes old events. "
-            "Run it every minute where Celery beat does not."
+            "Wakes instances whose events nobody handled, asks VZaps about connections that are in doubt and marks "
+            "overdue operations as unknown. Run it every minute where Celery beat does not."
         )
 
     def handle(self, **_options: Any) -> None:
         report = sweep()
         self.stdout.write(
-            _("%(woken)s instances woken, %(overdue)s operations marked unknown, %(pruned)s old events deleted.")
-            % {"woken": report.woken, "overdue": report.overdue, "pruned": report.pruned}
+            _("%(woken)s queues woken, %(doubted)s connections in doubt, %(overdue)s operations marked unknown.")
+            % {"woken": report.woken, "doubted": report.doubted, "overdue": report.overdue}
         )
         if report.unreachable:
             raise CommandError(
                 ngettext(
-                    "The broker could not be told of the events of %(count)s instance.",
-                    "The broker could not be told of the events of %(count)s instances.",
+                    "The broker could not be told of the events in %(count)s queue.",
+                    "The broker could not be told of the events in %(count)s queues.",
                     report.unreachable,
                 )
                 % {"count": report.unreachable}

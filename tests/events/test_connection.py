@@ -1,0 +1,150 @@
+"""Connected and Disconnected are evidence: VZaps is asked whether they are true."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from django_vzaps import services
+from django_vzaps.events import connection, dispatch, doorbell, storing
+from django_vzaps.events.sweep import sweep
+from django_vzaps.models import Account, ConnectionSource, EventSource, Instance
+from django_vzaps.testing import FakeVZaps, events
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+Arrives = Callable[..., None]
+Sent = list[tuple[str, int, float]]
+
+
+@pytest.fixture
+def instance(fake_vzaps: FakeVZaps) -> Instance:
+    """One that VZaps calls connected, and that we know nothing of yet."""
+    Account.objects.from_settings()
+    fake_vzaps.add_instance(name="Front desk", connected=True)
+    services.sync.sync_account(Account.objects.get())
+    Instance.objects.update(connected=None, connection_asked_at=None, connection_source="")
+    return Instance.objects.get()
+
+
+@pytest.fixture
+def sent(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Sent:
+    """The tasks that were sent to the broker; nothing runs them."""
+    settings.VZAPS = {**settings.VZAPS, "TASKS": "celery"}
+    found: Sent = []
+
+    def send(task: str, instance_id: int, *, countdown: float = 0) -> bool:
+        found.append((task, instance_id, countdown))
+        return True
+
+    monkeypatch.setattr(doorbell, "_sent", send)
+    return found
+
+
+@pytest.fixture
+def arrives(instance: Instance) -> Arrives:
+    def arrives(body: dict[str, Any], source: str = EventSource.WEBHOOK) -> None:
+        storing.receive(json.dumps(body).encode(), instance_id=instance.pk, vzaps_id=instance.vzaps_id, source=source)
+        dispatch.drain(instance.pk)
+
+    return arrives
+
+
+def a_moment_passes() -> None:
+    Instance.objects.update(confirm_connection_at=timezone.now() - timedelta(seconds=1))
+
+
+def known(instance: Instance) -> tuple[bool | None, str]:
+    instance.refresh_from_db()
+    return instance.connected, instance.connection_source
+
+
+def status_calls(fake_vzaps: FakeVZaps) -> int:
+    return len(fake_vzaps.calls_to("session_status"))
+
+
+def test_an_event_is_believed_until_vzaps_is_asked(
+    instance: Instance, arrives: Arrives, sent: Sent, fake_vzaps: FakeVZaps
+) -> None:
+    arrives(events.disconnected())
+    assert known(instance) == (False, ConnectionSource.WEBHOOK)
+    assert sent == [(connection.TASK, instance.pk, 3.0)]
+
+    assert connection.confirm(instance.pk)
+    assert known(instance) == (True, ConnectionSource.API), "VZaps says otherwise"
+    assert instance.confirm_connection_at is None
+
+
+def test_a_burst_is_one_question(instance: Instance, arrives: Arrives, sent: Sent, fake_vzaps: FakeVZaps) -> None:
+    for _ in range(5):
+        arrives(events.connected())
+        arrives(events.disconnected())
+    assert len(sent) == 1
+    before = status_calls(fake_vzaps)
+    assert connection.confirm(instance.pk)
+    assert not connection.confirm(instance.pk)
+    assert status_calls(fake_vzaps) == before + 1
+
+
+def test_an_event_while_vzaps_is_asked_is_asked_about_again(
+    instance: Instance, arrives: Arrives, sent: Sent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    status = services.sessions.status
+
+    def slow(asked: Instance) -> object:
+        arrives(events.disconnected())
+        return status(asked)
+
+    arrives(events.connected())
+    monkeypatch.setattr(services.sessions, "status", slow)
+    assert connection.confirm(instance.pk)
+    instance.refresh_from_db()
+    assert instance.confirm_connection_at is not None
+    assert len(sent) == 2
+
+
+def test_while_vzaps_cannot_be_asked_the_doubt_stays(
+    instance: Instance, arrives: Arrives, sent: Sent, fake_vzaps: FakeVZaps
+) -> None:
+    arrives(events.disconnected())
+    fake_vzaps.faults.add("session_status", status=500, times=None)
+    assert not connection.confirm(instance.pk)
+    assert known(instance) == (False, ConnectionSource.WEBHOOK)
+    assert instance.confirm_connection_at is not None
+    assert instance.confirm_connection_at > timezone.now() + timedelta(minutes=4)
+
+    fake_vzaps.faults.clear()
+    a_moment_passes()
+    sent.clear()
+    assert sweep().doubted == 1
+    assert sent == [(connection.TASK, instance.pk, 0)]
+    assert connection.confirm(instance.pk)
+    assert known(instance) == (True, ConnectionSource.API)
+
+
+def test_inline_the_sweep_asks(instance: Instance, arrives: Arrives) -> None:
+    arrives(events.disconnected())
+    assert sweep().doubted == 0, "not yet"
+    a_moment_passes()
+    assert sweep().doubted == 1
+    assert known(instance) == (True, ConnectionSource.API)
+
+
+def test_what_the_delivery_log_tells_is_only_a_reason_to_ask(instance: Instance, arrives: Arrives, sent: Sent) -> None:
+    arrives(events.disconnected(), source=EventSource.DELIVERY_LOG)
+    assert known(instance) == (None, "")
+    assert connection.confirm(instance.pk)
+    assert known(instance) == (True, ConnectionSource.API)
+
+
+def test_nobody_asks_about_an_instance_that_is_gone(instance: Instance, arrives: Arrives, sent: Sent) -> None:
+    Instance.objects.update(removed_at=timezone.now())
+    arrives(events.disconnected())
+    assert sent == []
+    assert not connection.confirm(instance.pk)
+    assert not connection.confirm(4711)
