@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from collections.abc import Iterable
+from datetime import datetime, timedelta
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 
 from django_vzaps import client, crypto, signals
 from django_vzaps.models import Account, ConnectionSource, Instance, Subscription, SubscriptionState, Webhook
@@ -36,6 +38,9 @@ INSTANCE_COLUMNS: Final = [
 ]
 SUBSCRIPTION_COLUMNS: Final = ["billing_status", "state", "cancel_at", "expired_at", "refreshed_at"]
 WEBHOOK_COLUMNS: Final = ["actual_host_and_path", "actual_events", "checked_at"]
+
+#: How long a webhook's old secret is still accepted once VZaps has the new one: deliveries are under way.
+GRACE: Final = timedelta(minutes=10)
 
 #: Not worth a signal: they change with every answer, or must not be shown.
 _SILENT: Final = {"data", "token", "synced_at", "missing_walks", "connection_asked_at", "connection_source"}
@@ -131,6 +136,23 @@ def apply_webhook(webhook: Webhook, answer: client.Instance, *, asked_at: dateti
     }
 
 
+def let_old_secrets_die(seen: Iterable[tuple[Webhook, client.Instance]], *, asked_at: datetime) -> None:
+    """Where VZaps shows a webhook with its present secret, the one before is accepted for :data:`GRACE` only."""
+    shown = {
+        webhook.pk: webhook.secret_hash
+        for webhook, answer in seen
+        if webhook.previous_secret_hash
+        and webhook.previous_secret_expires_at is None
+        and webhook.checked_at == asked_at  # else a later answer is known
+        and crypto.matches(last_segment(answer.webhook or ""), webhook.secret_hash)
+    }
+    if shown:
+        # Only beside the secret that was seen: another one may have been written since.
+        Webhook.objects.filter(
+            pk__in=shown, secret_hash__in=shown.values(), previous_secret_expires_at__isnull=True
+        ).update(previous_secret_expires_at=timezone.now() + GRACE)
+
+
 def store(account: Account, answer: client.Instance, *, asked_at: datetime) -> Instance:
     """Take in one instance, new or known, in the present transaction or one of its own. Sends signals on commit."""
     try:
@@ -156,6 +178,7 @@ def _store(account: Account, answer: client.Instance, *, asked_at: datetime) -> 
         webhook = Webhook.objects.filter(instance=instance).first() or Webhook(instance=instance)
         apply_webhook(webhook, answer, asked_at=asked_at)
         webhook.save(update_fields=WEBHOOK_COLUMNS if webhook.pk else None)
+        let_old_secrets_die([(webhook, answer)], asked_at=asked_at)
         instance.subscription, instance.webhook = subscription, webhook
         announce(instance, changes, is_new=is_new, connected_before=connected_before)
         announce_subscription(instance, subscription, state_before)

@@ -147,6 +147,7 @@ def _store_webhooks(
     if changed:
         Webhook.objects.bulk_update(changed, mirror.WEBHOOK_COLUMNS)
     Webhook.objects.filter(instance__in=_asked(there.values(), "checked_at", asked_at)).update(checked_at=asked_at)
+    mirror.let_old_secrets_die(((there[known[answer.id].pk], answer) for answer in answers), asked_at=asked_at)
 
 
 def _asked(rows: Iterable[Subscription | Webhook], column: str, asked_at: datetime) -> list[int]:

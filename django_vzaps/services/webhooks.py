@@ -6,7 +6,6 @@ import uuid
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any, Final
 
 from django.db import transaction
@@ -36,9 +35,6 @@ EVENT_TYPES: Final = (
     "GroupParticipantsRemove",
     "All",
 )
-
-#: How long the secret of the URL before is still accepted once VZaps has the new one: deliveries are under way.
-GRACE: Final = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,10 +86,57 @@ def set(instance: Instance, *, actor: Actor, events: Sequence[str] | None = None
     """Point the instance's webhook at this site with a new secret, read it back and compare.
 
     ``events``: None keeps those wanted before, or takes ``VZAPS["WEBHOOK_EVENTS"]``. The old secret is accepted until
-    VZaps is seen to have the new one, and :data:`GRACE` longer; where it is not known which of two VZaps has, that is
-    read first. Afterwards ``instance.webhook.drift`` says what differs, if anything does. Raises
+    VZaps is seen to have the new one, and :data:`mirror.GRACE` longer; where it is not known which of two VZaps has,
+    that is read first. Afterwards ``instance.webhook.drift`` says what differs, if anything does. Raises
     :class:`ChangeFailed`, :class:`OperationInProgress`, :class:`NotConfigured` or :class:`OutcomeUnknown`.
     """
+    return _point_here(instance, actor=actor, events=events)
+
+
+def rotate(instance: Instance, *, actor: Actor) -> Operation:
+    """Give the webhook's URL a new secret, with the events it has; events to the old URL are accepted for a while.
+
+    Only for a webhook that this site manages. As :func:`set`; afterwards :func:`doubt` says whether VZaps was seen to
+    have the new URL. Rotating once more while the old secret lives ends it at once: VZaps has the one after it.
+    """
+    webhook = Webhook.objects.filter(instance=instance).first()
+    if webhook is None or not webhook.is_managed:
+        raise ChangeFailed(
+            _(
+                "This site did not set the webhook of this instance, so its secret is not this site's to change. "
+                "Nothing was sent. Set the webhook here first if VZaps shall send the events to this site."
+            )
+        )
+    return _point_here(instance, actor=actor, events=None, is_rotation=True)
+
+
+def doubt(operation: Operation) -> str:
+    """What a person must know where VZaps was not seen to have the URL that ``operation`` gave it; else empty."""
+    webhook = Webhook.objects.get(instance=operation.instance_id)
+    if not has_open_secrets(webhook):
+        return ""
+    if "url" in webhook.drift:
+        seen = _("VZaps accepted the new URL, but shows another one: %(where)s.") % {
+            "where": webhook.actual_host_and_path or _("no address")
+        }
+    elif webhook.secret_hash != operation.baseline["webhook"]["secret_hash"]:
+        seen = _("VZaps accepted the new URL, but still shows the old one.")
+    else:
+        seen = _("VZaps accepted the new URL, but it could not be read back.")
+    return _(
+        "%(seen)s Events to the old and to the new one are accepted, so none is lost, and the old secret is not dead "
+        "yet: it dies %(minutes)d minutes after VZaps is seen to have the new URL. Every sync looks, and “Check now”."
+    ) % {"seen": seen, "minutes": mirror.GRACE.total_seconds() // 60}
+
+
+def has_open_secrets(webhook: Webhook) -> bool:
+    """Whether two secrets are accepted without end, because it was not seen which of them VZaps has."""
+    return bool(webhook.previous_secret_hash) and webhook.previous_secret_expires_at is None
+
+
+def _point_here(
+    instance: Instance, *, actor: Actor, events: Sequence[str] | None, is_rotation: bool = False
+) -> Operation:
     api = client_for(instance)
     webhook, _made = Webhook.objects.get_or_create(instance=instance)
     planned = plan(webhook.public_id, webhook.desired_events if events is None else events)
@@ -102,13 +145,17 @@ def set(instance: Instance, *, actor: Actor, events: Sequence[str] | None = None
         actor=actor,
         account=instance.account,
         instance=instance,
-        parameters={"events": list(planned.events), "host_and_path": planned.record["host_and_path"]},
+        parameters={
+            "events": list(planned.events),
+            "host_and_path": planned.record["host_and_path"],
+            **({"rotate": True} if is_rotation else {}),
+        },
         baseline={"webhook": planned.record},
         # One at a time: two secrets can be live, a third would shut out whatever VZaps has.
         lock=f"webhook:{instance.pk}",
     ).operation
     with before_sending(operation):
-        _find_out_present_secret(instance)
+        _find_out_present_secret(instance, may_take_over=not is_rotation)
         # Written before the call: the first event may be here before VZaps' answer is.
         before = _expect(instance, planned)
     try:
@@ -156,24 +203,42 @@ def _follow_secret(webhook: Webhook, answer: WebhookSettings) -> None:
     present, previous = webhook.accepted_hashes()
     if crypto.matches(secret, present):
         if previous and webhook.previous_secret_expires_at is None:
-            webhook.previous_secret_expires_at = timezone.now() + GRACE
+            webhook.previous_secret_expires_at = timezone.now() + mirror.GRACE
     elif crypto.matches(secret, previous):
         webhook.secret_hash, webhook.previous_secret_hash = previous, present
         webhook.previous_secret_expires_at = None
 
 
-def _find_out_present_secret(instance: Instance) -> None:
-    """Two secrets may be the one VZaps has, after an attempt of unknown outcome: there is no room for a third."""
+def _find_out_present_secret(instance: Instance, *, may_take_over: bool) -> None:
+    """Two secrets may be the one VZaps has, after an attempt of unknown outcome: there is no room for a third.
+
+    ``may_take_over``: somebody wants the webhook back that VZaps shows to be on another host, so it has neither.
+    """
     webhook = Webhook.objects.get(instance=instance)
-    if not webhook.previous_secret_hash or webhook.previous_secret_expires_at is not None:
+    if not has_open_secrets(webhook):
         return
     try:
-        check(instance)
+        webhook = check(instance)
     except ReadFailed as error:
         raise ChangeFailed(
             _("Nothing was sent, because the present webhook could not be read first. %(why)s") % {"why": error},
             error=error.error,
         ) from error
+    if "url" in webhook.drift and not (may_take_over and _is_elsewhere(webhook)):
+        raise ChangeFailed(
+            _(
+                "VZaps was given a new URL before, and shows neither that nor the one before it, but this: %(where)s. "
+                "Nothing was sent: events to both are accepted, and a third one would shut out one that VZaps may "
+                "have. Try again when it shows one of them. If it has another webhook now, set that to another host "
+                "in VZaps' web app, then set the webhook here."
+            )
+            % {"where": webhook.actual_host_and_path or _("no address")}
+        )
+
+
+def _is_elsewhere(webhook: Webhook) -> bool:
+    actual, desired = (path.partition("/")[0] for path in (webhook.actual_host_and_path, webhook.desired_host_and_path))
+    return bool(actual) and actual != desired
 
 
 def _expect(instance: Instance, planned: Plan) -> dict[str, Any]:

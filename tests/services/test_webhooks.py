@@ -8,7 +8,7 @@ from django.utils import timezone
 from django_vzaps import services
 from django_vzaps.crypto import matches
 from django_vzaps.models import Account, Instance, Operation, OperationOutcome
-from django_vzaps.services import operations, sync, webhooks
+from django_vzaps.services import mirror, operations, sync, webhooks
 from django_vzaps.testing import FakeVZaps
 
 pytestmark = pytest.mark.django_db
@@ -44,7 +44,7 @@ def test_setting_again_changes_the_secret_and_the_old_one_dies_after_a_while(
     assert live_secret(fake_vzaps, instance) != old
     assert accepted(instance, live_secret(fake_vzaps, instance))
     assert accepted(instance, old)
-    later = timezone.now() + webhooks.GRACE + timedelta(seconds=1)
+    later = timezone.now() + mirror.GRACE + timedelta(seconds=1)
     assert not matches(old, *instance.webhook.accepted_hashes(later))
 
 
