@@ -12,7 +12,7 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from django_vzaps import conf, signals
@@ -22,8 +22,8 @@ from django_vzaps.models import Event, EventState, HandlerRun, HandlerRunState, 
 
 logger = logging.getLogger("django_vzaps.events")
 
-#: How long one drain works before it makes room for other instances' drains.
-SLICE_SECONDS: Final = 1.0
+#: How long one drain works before it makes room for other queues' drains.
+SLICE_SECONDS: Final = 0.5
 _BATCH: Final = 100
 _FIRST_RETRY: Final = timedelta(seconds=30)
 _LAST_RETRY: Final = timedelta(hours=1)
@@ -48,38 +48,46 @@ def wake(instance_id: int, lane: str = Lane.MAIN) -> bool:
 def drain(instance_id: int, lane: str = Lane.MAIN, *, seconds: float | None = SLICE_SECONDS) -> int:
     """Handle the due events of an instance's queue, oldest first, and return how many.
 
-    Stops when none is left, or after ``seconds`` (at least one event is handled): then the doorbell is rung for the
-    rest. Does nothing while another process drains the queue.
+    Stops when none is left, or after ``seconds`` (at least one event is handled): then a task is sent for the rest.
+    Does nothing while another process drains the queue.
     """
     until = None if seconds is None else time.monotonic() + seconds
     handled = 0
     while lease := Lease.take(instance_id, lane):
         try:
-            # Before the look: who stores an event from now on rings again.
-            doorbell.silence(instance_id, lane)
-            handled += _handle_due(lease, until)
+            count, is_finished = _handle_due(lease, until)
+            handled += count
+            if is_finished:
+                # Not sooner: who is woken while this one is at work finds the lease taken, and takes the place in the
+                # broker's queue of somebody who does not.
+                doorbell.silence(instance_id, lane)
         except LeaseLost:
             logger.info("The drain of instance %s was taken over by another process", instance_id)
             return handled
         finally:
             lease.release()
-        # Once more after the release: who was woken meanwhile found the lease taken, and went away.
-        if not Event.objects.due().filter(instance_id=instance_id, lane=lane).exists():
+        if not is_finished:
+            doorbell.ring_on(instance_id, lane)
             return handled
-        if until is not None and time.monotonic() >= until:
-            doorbell.ring(instance_id, lane)
+        # Once more, after the bell was silenced and the lease released: who stored an event before heard it ring, or
+        # rang for somebody who found the lease taken.
+        if not _due(instance_id, lane).exists():
             return handled
     return handled
 
 
-def _handle_due(lease: Lease, until: float | None) -> int:
-    waiting = Event.objects.due().filter(instance_id=lease.instance_id, lane=lease.lane)
-    due = waiting.order_by("pk").values_list("pk", flat=True)
+def _due(instance_id: int, lane: str) -> QuerySet[Event]:
+    return Event.objects.due().filter(instance_id=instance_id, lane=lane)
+
+
+def _handle_due(lease: Lease, until: float | None) -> tuple[int, bool]:
+    """How many events were handled, and whether none was left when last looked."""
+    due = _due(lease.instance_id, lease.lane)
     handled = 0
     latest: datetime | None = None
     try:
         # By state and not from the last id on: ids are not committed in their order.
-        while pks := list(due[:_BATCH]):
+        while pks := list(due.order_by("pk").values_list("pk", flat=True)[:_BATCH]):
             for pk in pks:
                 lease.renew()
                 # One by one: a payload may be as large as VZAPS["WEBHOOK_MAX_BYTES"].
@@ -89,10 +97,10 @@ def _handle_due(lease: Lease, until: float | None) -> int:
                     latest = max(latest or record.received_at, record.received_at)
                     handled += 1
                 if until is not None and time.monotonic() >= until:
-                    return handled
+                    return handled, not due.exists()
     finally:
         _note_last_event(lease.instance_id, latest)
-    return handled
+    return handled, True
 
 
 def _handle(record: Event, lease: Lease) -> None:
@@ -127,7 +135,8 @@ def _handle(record: Event, lease: Lease) -> None:
 def _hold(record: Event, time: timedelta) -> None:
     held = Event.objects.filter(pk=record.pk, state=EventState.PENDING)
     held.update(retry_at=timezone.now() + time)
-    doorbell.ring_later(record.instance_id, record.lane, seconds=time.total_seconds())
+    # A little later: the worker's clock need not be this one's.
+    doorbell.ring_later(record.instance_id, record.lane, seconds=time.total_seconds() + 0.1)
 
 
 def _announce(event: inbound.InboundEvent) -> None:

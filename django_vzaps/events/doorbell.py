@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from celery import current_app
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from django_vzaps import conf
@@ -53,26 +53,29 @@ def is_inline() -> bool:
 
 
 def ring(instance_id: int, lane: str = Lane.MAIN) -> bool:
-    """Send the drain task, unless one is on its way. False where the broker could not be told.
+    """Send the drain task, unless one is on its way or at work. False where the broker could not be told.
 
-    Call it after the event was committed: a drain silences the bell before it looks, so whoever finds it ringing knows
-    that their event will be seen. A ring counts for half of ``VZAPS["DRAIN_LEASE"]``; after that it is taken for lost.
+    Call it after the event was committed: a drain looks once more after it has silenced the bell, so whoever finds it
+    ringing knows that their event will be seen. A ring counts for half of ``VZAPS["DRAIN_LEASE"]``; after that it is
+    taken for lost.
     """
     if breaker.is_open:
         return False
     now = timezone.now()
-    until = now + timedelta(seconds=conf.current().drain_lease / 2)
-    queue = EventQueue.objects.filter(instance_id=instance_id, lane=lane)
-    quiet = queue.filter(Q(rung_until__isnull=True) | Q(rung_until__lt=now))
+    until = _rung_until(now)
+    quiet = _queue(instance_id, lane).filter(Q(rung_until__isnull=True) | Q(rung_until__lt=now))
     if not quiet.update(rung_until=until) and not (
         EventQueue.objects.began(instance_id, lane) and quiet.update(rung_until=until)
     ):
         return True
-    worked = _sent(TASKS[Lane(lane)], instance_id)
-    breaker.note(worked=worked)
-    if not worked:
-        queue.filter(rung_until=until).update(rung_until=None)
-    return worked
+    return _send_drain(instance_id, lane, until)
+
+
+def ring_on(instance_id: int, lane: str) -> bool:
+    """Send the drain task for what a drain leaves, the bell still ringing. False where the broker could not be told."""
+    until = _rung_until(timezone.now())
+    _queue(instance_id, lane).update(rung_until=until)
+    return _send_drain(instance_id, lane, until)
 
 
 def ring_later(instance_id: int, lane: str, *, seconds: float) -> bool:
@@ -80,18 +83,33 @@ def ring_later(instance_id: int, lane: str, *, seconds: float) -> bool:
     return send(TASKS[Lane(lane)], instance_id, countdown=seconds)
 
 
-def send(task: str, instance_id: int, *, countdown: float) -> bool:
-    """Send a task about an instance that starts after ``countdown`` seconds. False where the broker is down."""
+def send(task: str, instance_id: int, **options: Any) -> bool:
+    """Send a task about an instance; ``countdown``: seconds until it starts. False where the broker is down."""
     if breaker.is_open:
         return False
-    worked = _sent(task, instance_id, countdown=countdown)
+    worked = _sent(task, instance_id, **options)
     breaker.note(worked=worked)
     return worked
 
 
 def silence(instance_id: int, lane: str) -> None:
     """Whoever stores an event from now on rings again."""
-    EventQueue.objects.filter(instance_id=instance_id, lane=lane, rung_until__isnull=False).update(rung_until=None)
+    _queue(instance_id, lane).filter(rung_until__isnull=False).update(rung_until=None)
+
+
+def _queue(instance_id: int, lane: str) -> QuerySet[EventQueue]:
+    return EventQueue.objects.filter(instance_id=instance_id, lane=lane)
+
+
+def _rung_until(now: datetime) -> datetime:
+    return now + timedelta(seconds=conf.current().drain_lease / 2)
+
+
+def _send_drain(instance_id: int, lane: str, until: datetime) -> bool:
+    worked = send(TASKS[Lane(lane)], instance_id)
+    if not worked:
+        _queue(instance_id, lane).filter(rung_until=until).update(rung_until=None)
+    return worked
 
 
 def _sent(task: str, instance_id: int, **options: Any) -> bool:

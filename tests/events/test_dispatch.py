@@ -436,16 +436,38 @@ def test_no_wake_up_is_lost_between_the_last_look_and_the_release(
     assert woken == [0]
 
 
-def test_the_bell_is_silenced_before_the_look(instance: Instance, arrive: Arrive, rung: list[int]) -> None:
+def test_who_rings_while_a_drain_is_at_work_is_seen_by_it(instance: Instance, arrive: Arrive, rung: list[int]) -> None:
     doorbell.ring(instance.pk)
+    arrived: list[Event] = []
 
     @on("Message")
-    def ring(event: MessageEvent) -> None:
-        doorbell.ring(instance.pk)
+    def one_more(event: MessageEvent) -> None:
+        if not arrived:
+            arrived.append(arrive())
+            doorbell.ring(instance.pk)
 
     arrive()
-    drain(instance)
-    assert len(rung) == 2, "who rings while a drain looks is heard"
+    assert drain(instance) == 2
+    assert len(rung) == 1, "a task would take another queue's place, and find the lease taken"
+    doorbell.ring(instance.pk)
+    assert len(rung) == 2, "the bell is silent once the drain is done"
+
+
+def test_who_stores_before_the_bell_is_silenced_is_seen_after_it(
+    instance: Instance, arrive: Arrive, rung: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    silence = doorbell.silence
+    arrived: list[Event] = []
+
+    def silence_late(instance_id: int, lane: str) -> None:
+        if not arrived:
+            arrived.append(arrive())
+        silence(instance_id, lane)
+
+    monkeypatch.setattr(doorbell, "silence", silence_late)
+    doorbell.ring(instance.pk)
+    arrive()
+    assert drain(instance) == 2
 
 
 def test_a_slice_ends_and_rings_for_the_rest(instance: Instance, arrive: Arrive, rung: list[int]) -> None:
