@@ -12,6 +12,7 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from django.db import InterfaceError, OperationalError
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
@@ -93,7 +94,7 @@ def _handle_due(lease: Lease, until: float | None) -> tuple[int, bool]:
                 # One by one: a payload may be as large as VZAPS["WEBHOOK_MAX_BYTES"].
                 record = Event.objects.select_related("instance__account").filter(pk=pk).first()
                 if record is not None and record.state == EventState.PENDING:
-                    _handle(record, lease)
+                    _handle_safely(record, lease)
                     latest = max(latest or record.received_at, record.received_at)
                     handled += 1
                 if until is not None and time.monotonic() >= until:
@@ -101,6 +102,17 @@ def _handle_due(lease: Lease, until: float | None) -> tuple[int, bool]:
     finally:
         _note_last_event(lease.instance_id, latest)
     return handled, True
+
+
+def _handle_safely(record: Event, lease: Lease) -> None:
+    """An event that cannot even be offered to handlers must not keep the ones behind it waiting for ever."""
+    try:
+        _handle(record, lease)
+    except (LeaseLost, OperationalError, InterfaceError):
+        raise
+    except Exception:
+        logger.exception("Event %s could not be handled", record.pk)
+        Event.objects.filter(pk=record.pk, state=EventState.PENDING).update(state=EventState.FAILED)
 
 
 def _handle(record: Event, lease: Lease) -> None:

@@ -11,7 +11,18 @@ from django.utils import timezone
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from django_vzaps import signals
-from django_vzaps.events import ConnectedEvent, InboundEvent, MessageEvent, dispatch, doorbell, handlers, on, runs
+from django_vzaps.events import (
+    ConnectedEvent,
+    InboundEvent,
+    MessageEvent,
+    dispatch,
+    doorbell,
+    handlers,
+    inbound,
+    lease,
+    on,
+    runs,
+)
 from django_vzaps.events.lease import Lease, LeaseLost
 from django_vzaps.models import Event, EventQueue, EventState, HandlerRun, HandlerRunState, Instance, Lane, Operation
 from django_vzaps.services import OutcomeUnknown
@@ -318,6 +329,11 @@ def test_while_somebody_drains_nobody_else_does(instance: Instance, arrive: Arri
     assert seen == [0]
 
 
+@pytest.fixture
+def _leases_are_never_fresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lease, "FRESH", 0)
+
+
 def test_another_instance_is_not_held_up(instance: Instance, arrive: Arrive) -> None:
     other = new_instance("VZ0002")
     arrive(at=instance)
@@ -327,6 +343,7 @@ def test_another_instance_is_not_held_up(instance: Instance, arrive: Arrive) -> 
     assert drain(other) == 1
 
 
+@pytest.mark.usefixtures("_leases_are_never_fresh")
 def test_a_drain_that_lost_its_lease_stops_and_leaves_the_rest(instance: Instance, arrive: Arrive) -> None:
     seen: list[int] = []
 
@@ -342,6 +359,7 @@ def test_a_drain_that_lost_its_lease_stops_and_leaves_the_rest(instance: Instanc
     assert EventQueue.objects.get().lease_holder == "somebody else", "the other's lease is not released"
 
 
+@pytest.mark.usefixtures("_leases_are_never_fresh")
 def test_a_drain_that_lost_its_lease_calls_no_further_handler(instance: Instance, arrive: Arrive) -> None:
     seen: list[str] = []
 
@@ -358,6 +376,24 @@ def test_a_drain_that_lost_its_lease_calls_no_further_handler(instance: Instance
     assert seen == []
 
 
+def test_an_event_that_cannot_be_offered_keeps_no_other_waiting(
+    instance: Instance, arrive: Arrive, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken, sound = arrive(), arrive()
+    read = inbound.from_record
+
+    def from_record(record: Event) -> inbound.InboundEvent:
+        if record == broken:
+            raise TypeError("odd")
+        return read(record)
+
+    monkeypatch.setattr(inbound, "from_record", from_record)
+    assert drain(instance) == 2
+    assert (state_of(broken), state_of(sound)) == (EventState.FAILED, EventState.IGNORED)
+    assert "odd" in caplog.text
+
+
+@pytest.mark.usefixtures("_leases_are_never_fresh")
 def test_a_lease_that_expired_is_taken_over(instance: Instance, arrive: Arrive) -> None:
     arrive()
     dead = Lease.take(instance.pk, Lane.MAIN)
