@@ -109,6 +109,11 @@ def subscription_of(instance: Instance) -> Subscription | None:
     return getattr(instance, "subscription", None)
 
 
+def webhook_of(instance: Instance) -> Webhook | None:
+    """The instance's webhook, where one is known."""
+    return getattr(instance, "webhook", None)
+
+
 def drift(webhook: Webhook) -> str:
     """What differs on VZaps, in words; empty where nothing is known to."""
     words = {"url": _("another address"), "events": _("other events")}

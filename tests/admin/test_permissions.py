@@ -19,6 +19,7 @@ PAGES = {
     "history": "view",
     "edit": "change",
     "webhook": "set_webhook",
+    "rotate": "set_webhook",
     "restart": "restart",
     "disconnect": "pair",
     "subscribe": "bill",

@@ -95,7 +95,7 @@ class InstanceChanges(InstanceBase):
         instance = self.instance_for(request, object_id, "set_webhook")
         if instance.removed_at is not None:
             return self.refuse_removed(request, instance)
-        webhook = getattr(instance, "webhook", None)
+        webhook = display.webhook_of(instance)
         chosen = webhook and (webhook.desired_events or webhook.actual_events)
         form = WebhookForm(
             request.POST if request.method == "POST" else None,

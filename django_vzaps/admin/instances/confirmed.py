@@ -35,6 +35,7 @@ class Change:
     """One verb: who may, what it is called, and the service that does it.
 
     ``reads_billing``: the confirmation page shows the billing state as VZaps tells it at that moment.
+    ``doubt``: what was not seen to be so after VZaps accepted it; empty where it was.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Change:
     carry_out: Callable[[Instance, AbstractBaseUser, Given], Operation]
     form: type[forms.Form] = ConfirmForm
     reads_billing: bool = False
+    doubt: Callable[[Operation], str] = lambda _operation: ""
 
     @property
     def template(self) -> str:
@@ -65,6 +67,14 @@ CHANGES = (
         title=gettext_lazy("Disconnect from WhatsApp"),
         done=gettext_lazy("The instance is disconnected from WhatsApp."),
         carry_out=lambda instance, actor, _given: services.sessions.disconnect(instance, actor=actor),
+    ),
+    Change(
+        name="rotate",
+        permission="set_webhook",
+        title=gettext_lazy("Rotate the webhook's secret"),
+        done=gettext_lazy("VZaps has the new URL. Events to the old one are accepted for a few more minutes."),
+        carry_out=lambda instance, actor, _given: services.webhooks.rotate(instance, actor=actor),
+        doubt=services.webhooks.doubt,
     ),
     Change(
         name="subscribe",
@@ -187,5 +197,7 @@ class InstanceConfirmed(InstanceBase):
             text = _("{} What it shows afterwards does not confirm that yet: it is read again with the next sync. {}")
             link = self.operation_link(request, operation)
             self.message_user(request, format_html(text, change.done, link), messages.WARNING)
+        elif doubt := change.doubt(operation):
+            self.message_user(request, doubt, messages.WARNING)
         else:
             self.message_user(request, str(change.done), messages.SUCCESS)

@@ -79,6 +79,7 @@ class InstanceDetail(InstanceBase):
         running = ends is None and (
             state in PAID_FOR or state in (SubscriptionState.TRIALING, SubscriptionState.UNKNOWN)
         )
+        webhook = display.webhook_of(instance)
         bill = permitted["bill"]
         return {
             "check": permitted["change"],
@@ -87,6 +88,7 @@ class InstanceDetail(InstanceBase):
             "disconnect": permitted["pair"] and instance.connected is not False,
             "restart": permitted["restart"],
             "webhook": permitted["set_webhook"],
+            "rotate": permitted["set_webhook"] and webhook is not None and webhook.is_managed,
             "subscribe": bill and state not in PAID_FOR,
             "cancel": bill and running,
             "resume": bill and ends is not None and ends > timezone.now(),

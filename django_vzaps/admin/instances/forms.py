@@ -9,16 +9,20 @@ from typing import Any
 from django import forms
 from django.contrib.admin.widgets import AdminTextInputWidget
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from django_vzaps import conf
+from django_vzaps.events import volumes
 from django_vzaps.models import Account, Instance
 from django_vzaps.services import webhooks
 
 
 def event_choices() -> list[tuple[str, str]]:
-    """The documented event types, as they are called on VZaps."""
-    return [(name, name) for name in webhooks.EVENT_TYPES]
+    """The documented event types, as they are called on VZaps; beside those that come in masses, what to expect."""
+    masses = volumes.in_words(webhooks.EVENT_TYPES)
+    beside = {**masses, "All": gettext("Every type, also %(types)s.") % {"types": ", ".join(masses)}}
+    return [(name, f"{name}: {beside[name]}" if name in beside else name) for name in webhooks.EVENT_TYPES]
 
 
 class EventsField(forms.MultipleChoiceField):

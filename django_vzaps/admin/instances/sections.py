@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from django_vzaps.admin import display
 from django_vzaps.admin.instances.base import InstanceBase
-from django_vzaps.models import Instance, Webhook
+from django_vzaps.models import Instance
 
 SECTIONS: Final = [
     (
@@ -38,7 +38,18 @@ SECTIONS: Final = [
         {"fields": ["connection", "phone", "whatsapp_jid", "push_name_shown", "connected_at", "last_event"]},
     ),
     (gettext_lazy("Billing"), {"fields": ["billing", "billing_read", "checkout", "subscription_id"]}),
-    (gettext_lazy("Webhook"), {"fields": ["webhook_managed", "webhook_wanted", "webhook_found", "webhook_difference"]}),
+    (
+        gettext_lazy("Webhook"),
+        {
+            "fields": [
+                "webhook_managed",
+                "webhook_wanted",
+                "webhook_found",
+                "webhook_difference",
+                "webhook_old_secret",
+            ]
+        },
+    ),
     (gettext_lazy("Last answer from VZaps"), {"classes": ["collapse"], "fields": ["data_shown"]}),
 ]
 
@@ -96,7 +107,7 @@ class InstanceSections(InstanceBase):
     @admin.display(description=gettext_lazy("managed"))
     def webhook_managed(self, instance: Instance) -> str:
         """Whether this site answers for the webhook."""
-        webhook = _webhook_of(instance)
+        webhook = display.webhook_of(instance)
         if webhook is not None and webhook.is_managed:
             return _("Yes: this site set it.")
         return _("No: it is shown, and left as it is until somebody sets it here.")
@@ -104,7 +115,7 @@ class InstanceSections(InstanceBase):
     @admin.display(description=gettext_lazy("wanted"))
     def webhook_wanted(self, instance: Instance) -> SafeString | str:
         """What VZaps was told."""
-        webhook = _webhook_of(instance)
+        webhook = display.webhook_of(instance)
         if webhook is None or not webhook.is_managed:
             return display.NOTHING
         return _target(webhook.desired_host_and_path, webhook.desired_events)
@@ -112,7 +123,7 @@ class InstanceSections(InstanceBase):
     @admin.display(description=gettext_lazy("on VZaps"))
     def webhook_found(self, instance: Instance) -> SafeString | str:
         """What VZaps says, and when."""
-        webhook = _webhook_of(instance)
+        webhook = display.webhook_of(instance)
         if webhook is None or webhook.checked_at is None:
             return _("Not asked yet.")
         found = _target(webhook.actual_host_and_path, webhook.actual_events)
@@ -121,7 +132,7 @@ class InstanceSections(InstanceBase):
     @admin.display(description=gettext_lazy("difference"))
     def webhook_difference(self, instance: Instance) -> SafeString | str:
         """What is not as wanted."""
-        webhook = _webhook_of(instance)
+        webhook = display.webhook_of(instance)
         if webhook is None or not webhook.is_managed or webhook.checked_at is None:
             return display.NOTHING
         if not webhook.drift:
@@ -129,14 +140,24 @@ class InstanceSections(InstanceBase):
         words = display.drift(webhook)
         return format_html('<span class="vzaps-badge vzaps-warning">{}</span> {}', words, _("Set the webhook again."))
 
+    @admin.display(description=gettext_lazy("old secret"))
+    def webhook_old_secret(self, instance: Instance) -> SafeString | str:
+        """Whether events to the URL before the present one are accepted, and until when."""
+        webhook = display.webhook_of(instance)
+        if webhook is None or not webhook.accepted_hashes()[1]:
+            return display.NOTHING
+        if webhook.previous_secret_expires_at is not None:
+            return _("accepted until %(when)s") % {"when": display.moment(webhook.previous_secret_expires_at)}
+        return format_html(
+            '<span class="vzaps-badge vzaps-warning">{}</span> {}',
+            _("accepted"),
+            _("VZaps was not seen to have the new one."),
+        )
+
     @admin.display(description=gettext_lazy("answer"))
     def data_shown(self, instance: Instance) -> SafeString | str:
         """As VZaps sent it, without tokens and secrets."""
         return display.pretty(instance.data)
-
-
-def _webhook_of(instance: Instance) -> Webhook | None:
-    return getattr(instance, "webhook", None)
 
 
 def _target(host_and_path: str, events: list[str] | None) -> SafeString | str:
