@@ -13,6 +13,7 @@ class DjangoVZapsConfig(AppConfig):
     def ready(self) -> None:
         """Register the checks and the project's handlers, and keep the webhook's secret out of logs."""
         from django_vzaps import checks, logs  # noqa: F401 - checks register themselves
+        from django_vzaps.events import checks as event_checks  # noqa: F401
         from django_vzaps.events import handlers
 
         logs.attach()

@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from celery import Celery, _state
 from cryptography.fernet import Fernet
 from django.core.checks import CheckMessage, run_checks
 from django.core.management import call_command
@@ -15,6 +16,7 @@ from django.db import connection
 from django.urls import include, path
 
 from django_vzaps import checks
+from django_vzaps.events import handlers
 
 KEY = Fernet.generate_key().decode()
 
@@ -155,3 +157,100 @@ def test_other_databases_have_no_such_limit(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_the_checks_are_registered() -> None:
     call_command("check", fail_level="WARNING")
+
+
+@pytest.fixture
+def subscribed(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Register a handler for these types, and no other."""
+
+    def subscribed(*types: str) -> None:
+        monkeypatch.setattr(handlers, "_registered", {})
+        handlers.on(*types)(a_handler)
+
+    return subscribed
+
+
+def a_handler(event: object) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("events", "said", "unsaid"),
+    [
+        (["All"], ["HistorySync: After each pairing", "Presence: One event", "ChatPresence: One event"], []),
+        (["Message", "HistorySync"], ["HistorySync: After each pairing", "The payload is erased"], ["Presence"]),
+        (["Presence"], ["whenever any contact comes online or goes", "nothing is stored"], ["HistorySync", "types or"]),
+    ],
+)
+def test_what_comes_in_masses_is_said_before_it_comes(
+    check: Any, events: list[str], said: list[str], unsaid: list[str]
+) -> None:
+    found = check(WEBHOOK_EVENTS=events)
+    assert found.keys() == {"django_vzaps.W006"}
+    message = found["django_vzaps.W006"].msg
+    assert [part for part in said if part not in message] == []
+    assert [part for part in unsaid if part in message] == []
+
+
+def test_what_is_kept_of_the_masses_is_said_as_it_is_set(check: Any) -> None:
+    found = check(WEBHOOK_EVENTS=["Presence"], EVENT_STORAGE={"Presence": "full"})
+    assert "Stored in full." in found["django_vzaps.W006"].msg
+    assert check(WEBHOOK_EVENTS=["Message", "Connected", "GroupParticipantsAdd"]) == {}
+
+
+def test_a_handler_of_what_is_dropped_is_never_called(check: Any, subscribed: Any) -> None:
+    subscribed("Message", "chat_presence")
+    found = check()
+    assert found.keys() == {"django_vzaps.W007"}
+    assert f"The handler {__name__}.a_handler is never called for ChatPresence" in found["django_vzaps.W007"].msg
+    assert '{"ChatPresence": "metadata"}' in str(found["django_vzaps.W007"].hint)
+    assert check(EVENT_STORAGE={"ChatPresence": "metadata"}) == {}
+    assert check(EVENT_STORAGE={"Message": "drop", "ChatPresence": "full"}).keys() == {"django_vzaps.W007"}
+
+
+@pytest.mark.parametrize("types", [(), ("Message", "HistorySync")])
+def test_a_handler_of_what_is_kept_is_no_trouble(check: Any, subscribed: Any, types: tuple[str, ...]) -> None:
+    subscribed(*types)
+    assert check() == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("Mesage", 'Did you mean VZAPS["EVENT_STORAGE"]["Message"]?'),
+        ("history_sync", 'Did you mean VZAPS["EVENT_STORAGE"]["HistorySync"]?'),
+        ("Presense", 'Did you mean VZAPS["EVENT_STORAGE"]["Presence"]?'),
+        ("All", "Name each type: Message, ReadReceipt,"),
+    ],
+)
+def test_a_slip_in_the_name_of_a_type_has_no_effect(check: Any, name: str, meant: str) -> None:
+    found = check(EVENT_STORAGE={name: "metadata"})
+    assert found.keys() == {"django_vzaps.W008"}
+    assert f'VZAPS["EVENT_STORAGE"]["{name}"] has no effect' in found["django_vzaps.W008"].msg
+    assert str(found["django_vzaps.W008"].hint).startswith(meant)
+
+
+@pytest.mark.parametrize("name", ["Message", "Call", "MessageEdit", "GroupParticipantsUpdate", "Newsletter"])
+def test_a_type_that_vzaps_does_not_document_may_be_one(check: Any, name: str) -> None:
+    assert check(EVENT_STORAGE={name: "metadata"}) == {}
+
+
+@pytest.mark.parametrize(
+    ("payloads", "rows", "expected"),
+    [(31, 30, {"django_vzaps.W009"}), (30, 30, set()), (0, 30, set()), (30, 0, set())],
+)
+def test_payloads_are_not_kept_longer_than_their_rows(check: Any, payloads: int, rows: int, expected: set[str]) -> None:
+    assert check(EVENT_PAYLOAD_DAYS=payloads, EVENT_RETENTION_DAYS=rows).keys() == expected
+
+
+def test_celery_must_be_that_of_the_project(check: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    fallback = Celery("default", set_as_current=False)
+    monkeypatch.setattr("celery._state._tls.current_app", None)
+    for known in (None, fallback):
+        monkeypatch.setattr("celery._state.default_app", known)
+        assert check(TASKS="celery").keys() == {"django_vzaps.W010"}
+        assert check(TASKS="inline") == {}
+        assert vars(_state)["default_app"] is known  # looking makes none
+    monkeypatch.setattr("celery._state.default_app", Celery("default", set_as_current=False, broker="memory://"))
+    assert check(TASKS="celery") == {}
+    monkeypatch.setattr("celery._state.default_app", Celery("project"))
+    assert check(TASKS="celery") == {}

@@ -3,10 +3,23 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from celery import Celery
 
 from django_vzaps.models import Account
 from django_vzaps.testing import FakeVZaps
 from tests.management.conftest import Run
+
+
+@pytest.fixture
+def celery(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The project's Celery app has this broker; without one there is only Celery's fallback."""
+
+    def celery(broker: str | None) -> None:
+        monkeypatch.setattr("celery._state._tls.current_app", None)
+        app = Celery("default", set_as_current=False, broker=broker)
+        monkeypatch.setattr("celery._state.default_app", app)
+
+    return celery
 
 
 def test_what_is_right_is_said_too(fake_vzaps: FakeVZaps, run: Run) -> None:
@@ -88,3 +101,39 @@ def test_trouble_on_the_side_of_vzaps_is_called_so(fake_vzaps: FakeVZaps, run: R
     said = run("vzaps_check")
 
     assert "wrong  Account “default” (credentials in settings): VZaps has a problem of its own." in said.out
+
+
+def test_who_handles_events_is_said(fake_vzaps: FakeVZaps, settings: Any, run: Run, celery: Any) -> None:
+    assert "right  Events are handled inline: in the process that received them" in run("vzaps_check").out
+    settings.VZAPS = {**settings.VZAPS, "TASKS": "celery"}
+    celery("redis://:planted@broker.example.test:6379/7")
+
+    said = run("vzaps_check")
+
+    assert "right  Events are handled by Celery through redis://broker.example.test." in said.out
+    assert "planted" not in said.out
+    assert not said.failure
+
+
+def test_a_celery_app_that_nobody_configured_is_a_trap(
+    fake_vzaps: FakeVZaps, settings: Any, run: Run, celery: Any
+) -> None:
+    settings.VZAPS = {**settings.VZAPS, "TASKS": "celery"}
+    celery(None)
+
+    said = run("vzaps_check")
+
+    assert "look   No Celery app of the project is loaded" in said.out
+    assert "Events are handled" not in said.out
+
+
+def test_a_transport_that_is_not_installed_is_no_traceback(
+    fake_vzaps: FakeVZaps, settings: Any, run: Run, celery: Any
+) -> None:
+    settings.VZAPS = {**settings.VZAPS, "TASKS": "celery"}
+    celery("carrier-pigeon://:planted@loft.example.test")
+
+    said = run("vzaps_check")
+
+    assert "wrong  Events are handled by Celery, but the transport of its broker cannot be loaded" in said.out
+    assert "planted" not in said.out

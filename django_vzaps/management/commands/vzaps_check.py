@@ -4,8 +4,10 @@ from argparse import ArgumentParser
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
+from celery import current_app
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
@@ -15,6 +17,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext, pgettext
 
 from django_vzaps import conf, crypto
+from django_vzaps.events.checks import check_celery
 from django_vzaps.management.accounts import add_account_option, chosen_accounts
 from django_vzaps.models import Account
 from django_vzaps.services import VZapsError, accounts
@@ -65,8 +68,24 @@ class Command(BaseCommand):
                 path = reverse("django_vzaps:webhook", kwargs={"public_id": UUID(int=0), "secret": "-"})
                 below = path.partition(str(UUID(int=0)))[0]
                 self._say_right(_("Webhooks arrive below %(url)s.") % {"url": current.webhook_base_url + below})
+        self._tasks(current)
         if current.read_only:
             self._say_doubtful(_("VZAPS['READ_ONLY'] is set: nothing is changed on VZaps."))
+
+    def _tasks(self, current: conf.Settings) -> None:
+        if current.tasks == "inline" or current_app.conf.task_always_eager:
+            self._say_right(_("Events are handled inline: in the process that received them, before it answers."))
+            return
+        if check_celery(None):
+            return  # Said by the system checks.
+        try:
+            self._say_right(_("Events are handled by Celery through %(broker)s.") % {"broker": _broker()})
+        except (ImportError, KeyError) as error:
+            self._say_wrong(
+                _("Events are handled by Celery, but the transport of its broker cannot be loaded: %(why)s")
+                % {"why": error},
+                hint=_("Correct the broker's URL, or install what its transport needs."),
+            )
 
     def _accounts(self, name: str | None) -> None:
         try:
@@ -107,3 +126,9 @@ class Command(BaseCommand):
         self.stdout.write(f"{style(word.ljust(width))}  {text}")
         if hint:
             self.stdout.write(f"{' ' * width}  {hint}")
+
+
+def _broker() -> str:
+    """Transport and host of the broker: what else its URL has may be a password."""
+    parts = urlsplit(current_app.connection_for_write().as_uri())
+    return f"{parts.scheme}://{parts.hostname or ''}"
