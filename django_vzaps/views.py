@@ -18,6 +18,7 @@ from django.views.decorators.debug import sensitive_variables
 from django_vzaps import conf, crypto
 from django_vzaps.events import dispatch, storing
 from django_vzaps.models import Webhook
+from django_vzaps.services import webhooks
 
 logger = logging.getLogger("django_vzaps.webhook")
 
@@ -51,6 +52,7 @@ def webhook(request: HttpRequest, *, public_id: UUID, secret: str) -> HttpRespon
             vzaps_id=found.instance.vzaps_id,
             named=request.headers.get("X-Instance-ID", ""),
         )
+        webhooks.note_arrival(found, secret)
     except _Refused as refused:
         return JsonResponse({"status": refused.status.phrase.lower()}, status=refused.status)
     except DatabaseProblem as error:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from django.db import transaction
+from django.db.models import F
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -116,9 +117,9 @@ def doubt(operation: Operation) -> str:
     if not has_open_secrets(webhook):
         return ""
     if "url" in webhook.drift:
-        seen = _("VZaps accepted the new URL, but shows another one: %(where)s.") % {
-            "where": webhook.actual_host_and_path or _("no address")
-        }
+        seen = _(
+            "VZaps accepted the new URL, but shows another one: %(where)s. An event at the new URL settles it."
+        ) % {"where": webhook.actual_host_and_path or _("no address")}
     elif webhook.secret_hash != operation.baseline["webhook"]["secret_hash"]:
         seen = _("VZaps accepted the new URL, but still shows the old one.")
     else:
@@ -132,6 +133,20 @@ def doubt(operation: Operation) -> str:
 def has_open_secrets(webhook: Webhook) -> bool:
     """Whether two secrets are accepted without end, because it was not seen which of them VZaps has."""
     return bool(webhook.previous_secret_hash) and webhook.previous_secret_expires_at is None
+
+
+def note_arrival(webhook: Webhook, secret: str) -> None:
+    """An event came with ``secret``. At the newer of two URLs of which VZaps shows neither, it settles which VZaps has.
+
+    Nobody else was ever told that URL. Where VZaps shows one of the two, reading decides. One query, and only while two
+    secrets are accepted without end.
+    """
+    if has_open_secrets(webhook) and crypto.matches(secret, webhook.secret_hash):
+        same = Webhook.objects.filter(
+            pk=webhook.pk, secret_hash=webhook.secret_hash, previous_secret_expires_at__isnull=True
+        )
+        shows_neither = same.exclude(actual_host_and_path=F("desired_host_and_path"))
+        shows_neither.update(previous_secret_expires_at=timezone.now() + mirror.GRACE)
 
 
 def _point_here(
@@ -229,8 +244,8 @@ def _find_out_present_secret(instance: Instance, *, may_take_over: bool) -> None
             _(
                 "VZaps was given a new URL before, and shows neither that nor the one before it, but this: %(where)s. "
                 "Nothing was sent: events to both are accepted, and a third one would shut out one that VZaps may "
-                "have. Try again when it shows one of them. If it has another webhook now, set that to another host "
-                "in VZaps' web app, then set the webhook here."
+                "have. Try again when it shows one of them, or an event came to the new one. If it has another webhook "
+                "now, set that to another host in VZaps' web app, then set the webhook here."
             )
             % {"where": webhook.actual_host_and_path or _("no address")}
         )
