@@ -127,9 +127,7 @@ def _handle(record: Event, lease: Lease) -> None:
             return
     is_first = is_first and not event.is_revision
     built_in = connection.HANDLERS
-    wanted = [handler for handler in (*built_in, *handlers.registered()) if handler.wants(record.type)]
-    if event.is_revision:
-        wanted = [handler for handler in wanted if getattr(handler, "revisions", False)]
+    wanted = [handler for handler in (*built_in, *handlers.registered()) if handler.wants(event)]
     for handler in wanted:
         if is_first and handler not in built_in:
             is_first = False

@@ -1,12 +1,23 @@
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.test import override_settings
 
-from django_vzaps.events import InboundEvent, handlers, on
+from django_vzaps.events import InboundEvent, handlers, inbound, on
+from django_vzaps.models import Account, Event, Instance
+from django_vzaps.testing import events
+
+
+def event_of(type_or_body: str | dict[str, Any], *, vzaps_id: str = "VZ1", account: str = "default") -> InboundEvent:
+    """An event that is not stored."""
+    body = {"type": type_or_body} if isinstance(type_or_body, str) else type_or_body
+    instance = Instance(vzaps_id=vzaps_id, account=Account(name=account))
+    return inbound.from_record(Event(instance=instance, type=body["type"], payload=json.dumps(body)))
 
 
 def test_a_handler_gets_the_types_it_names() -> None:
@@ -16,7 +27,7 @@ def test_a_handler_gets_the_types_it_names() -> None:
     (handler,) = handlers.registered()
     assert handler.function is keep
     assert handler.atomic
-    assert [name for name in ("Message", "ReadReceipt", "Connected") if handler.wants(name)] == [
+    assert [name for name in ("Message", "ReadReceipt", "Connected") if handler.wants(event_of(name))] == [
         "Message",
         "ReadReceipt",
     ]
@@ -28,9 +39,62 @@ def test_a_handler_without_types_gets_every_event() -> None:
 
     (handler,) = handlers.registered()
     assert not handler.atomic
-    assert handler.wants("Message")
-    assert handler.wants("SomethingNew")
-    assert handler.wants("")
+    assert handler.wants(event_of("Message"))
+    assert handler.wants(event_of("SomethingNew"))
+    assert handler.wants(event_of(""))
+
+
+def test_a_handler_gets_the_instances_and_accounts_it_names() -> None:
+    @on("Connected", instance="VZ1", account=["north", "south"])
+    def keep(event: InboundEvent) -> None: ...
+
+    (handler,) = handlers.registered()
+    assert handler.wants(event_of("Connected", account="north"))
+    assert handler.why_not(event_of("Connected", account="east")) == "account"
+    assert handler.why_not(event_of("Connected", vzaps_id="VZ2", account="north")) == "instance"
+    assert handler.why_not(event_of("Disconnected", account="north")) == "type"
+
+
+@pytest.mark.parametrize("from_me", [True, False])
+@pytest.mark.parametrize("group", [True, False])
+def test_a_handler_gets_the_side_and_the_kind_of_chat_it_names(from_me: bool, group: bool) -> None:
+    @on("Message", from_me=from_me, group=group)
+    def keep(event: InboundEvent) -> None: ...
+
+    (handler,) = handlers.registered()
+    for its_side in (True, False):
+        for its_chat in (True, False):
+            event = event_of(events.message(from_me=its_side, group=its_chat))
+            assert handler.wants(event) == ((its_side, its_chat) == (from_me, group))
+
+
+def test_events_that_know_no_side_are_not_for_who_asks_for_one() -> None:
+    @on(from_me=False)
+    def keep(event: InboundEvent) -> None: ...
+
+    (handler,) = handlers.registered()
+    assert handler.wants(event_of(events.message()))
+    assert handler.why_not(event_of(events.connected())) == "from_me"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"instance": 5}, "instance is a text or several"),
+        ({"instance": [5]}, "instance is a text or several"),
+        ({"account": ""}, "account is a text or several"),
+        ({"from_me": "yes"}, "from_me is True or False"),
+        ({"group": 1}, "group is True or False"),
+        ({"revisions": "all"}, "revisions is True or False"),
+        ({"from_me": True}, "from_me can be asked of Message, ReadReceipt, ChatPresence only"),
+        ({"group": False}, "group can be asked of Message, ReadReceipt, ChatPresence only"),
+        ({"revisions": True}, "revisions can be asked of Message only"),
+    ],
+)
+def test_a_filter_that_makes_no_sense_is_refused_at_once(wrong: dict[str, Any], said: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=said):
+        on("Message", "Connected", **wrong)
+    assert handlers.registered() == ()
 
 
 def test_handlers_are_called_in_the_order_they_were_registered() -> None:
