@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -77,10 +78,19 @@ def current() -> Settings:
     Raises ``ImproperlyConfigured`` naming the key when ``VZAPS`` is not a dict or a value has the wrong type. Unknown
     keys are ignored here and reported by a system check.
     """
+    global _last
     given = getattr(settings, SETTING, {})
     if not isinstance(given, Mapping):
         raise ImproperlyConfigured(f"{SETTING} must be a dict, not {type(given).__name__}.")
-    return Settings(**{name: _checked(key, given[key]) for key, name in KEYS.items() if key in given})
+    seen, read = _last
+    if given != seen:
+        read = Settings(**{name: _checked(key, given[key]) for key, name in KEYS.items() if key in given})
+        _last = copy.deepcopy(dict(given)), read
+    return read
+
+
+#: The setting as it was last read, and what it meant: checking it takes longer than comparing it.
+_last: tuple[Mapping[str, Any], Settings] = {}, Settings()
 
 
 def _checked(key: str, value: Any) -> Any:

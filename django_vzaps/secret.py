@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final, Self
 
 MASK: Final = "********"
@@ -102,5 +103,28 @@ def redacted(value: Any) -> Any:
     return value
 
 
+def holds_secret(value: Any) -> bool:
+    """Whether :func:`redacted` would mask something. Cheaper than to make the copy and compare."""
+    if isinstance(value, dict):
+        return any(
+            (_is_secret(key) and item not in (None, "", [], {})) or (type(item) in _NESTED and holds_secret(item))
+            for key, item in value.items()
+        )
+    return isinstance(value, list) and any(type(item) in _NESTED and holds_secret(item) for item in value)
+
+
+_NESTED: Final = frozenset({dict, list})
+
+
 def _is_secret(key: object) -> bool:
-    return str(key).lower().replace("_", "").replace("-", "") in SECRET_KEYS
+    name = str(key)
+    # A stranger may send names of any length: those are not remembered.
+    return (_named_secret if len(name) < _USUAL_LENGTH else _named_secret.__wrapped__)(name)
+
+
+@lru_cache(maxsize=4096)
+def _named_secret(name: str) -> bool:
+    return name.lower().replace("_", "").replace("-", "") in SECRET_KEYS
+
+
+_USUAL_LENGTH: Final = 64

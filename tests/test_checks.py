@@ -254,3 +254,17 @@ def test_celery_must_be_that_of_the_project(check: Any, monkeypatch: pytest.Monk
     assert check(TASKS="celery") == {}
     monkeypatch.setattr("celery._state.default_app", Celery("project"))
     assert check(TASKS="celery") == {}
+
+
+@pytest.mark.parametrize(
+    ("verifier", "reason"),
+    [("nowhere.verify", "ModuleNotFoundError"), ("json.__name__", "not callable"), ("verify", "ImportError")],
+)
+def test_a_verifier_that_cannot_be_used_is_an_error(verifier: str, reason: str) -> None:
+    from django_vzaps.events.checks import check_events
+
+    with override_settings(VZAPS={"WEBHOOK_VERIFIER": verifier}):
+        (found,) = (said for said in check_events(None) if said.id == "django_vzaps.E010")
+    assert reason in found.msg
+    with override_settings(VZAPS={"WEBHOOK_VERIFIER": "json.dumps"}):
+        assert not any(said.id == "django_vzaps.E010" for said in check_events(None))

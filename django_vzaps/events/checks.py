@@ -9,10 +9,11 @@ from typing import Any, Final
 
 from celery import _state
 from django.apps import AppConfig
-from django.core.checks import CheckMessage, Warning, register  # noqa: A004 - Django's name
+from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004 - Django's name
 from django.core.exceptions import ImproperlyConfigured
 from django.urls import get_resolver
 from django.utils import translation
+from django.utils.module_loading import import_string
 
 from django_vzaps import conf
 from django_vzaps.events import handlers, volumes
@@ -30,7 +31,29 @@ def check_events(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list
         current = conf.current()
     except ImproperlyConfigured:
         return []  # said by check_settings
-    return [*_masses(current), *_storage(current), *_handlers_never_called(current), *_retention(current)]
+    return [
+        *_masses(current),
+        *_storage(current),
+        *_handlers_never_called(current),
+        *_retention(current),
+        *_verifier(current),
+    ]
+
+
+def _verifier(current: conf.Settings) -> Iterator[CheckMessage]:
+    if not current.webhook_verifier:
+        return
+    try:
+        if callable(import_string(current.webhook_verifier)):
+            return
+        reason = "it is not callable"
+    except Exception as error:  # noqa: BLE001 - the module is the project's
+        reason = f"{type(error).__name__}: {error}"
+    yield Error(
+        f'VZAPS["WEBHOOK_VERIFIER"] cannot be used: {reason}. Every event is answered with 503.',
+        hint="Name a function verify(request, body, webhook) -> bool by its dotted path, or remove the key.",
+        id="django_vzaps.E010",
+    )
 
 
 @register()

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from django_vzaps.events import parsing
-from django_vzaps.events.parsing import Jid
+from django_vzaps.events.parsing import Envelope, Jid
 
 #: Part of every key: raise it when the meaning of a key changes, and old keys collide with none.
 VERSION: Final = 1
@@ -20,22 +20,22 @@ VERSION: Final = 1
 WITHOUT_KEY: Final = frozenset({"Connected", "Disconnected", "Presence", "ChatPresence"})
 
 
-def semantic_key(payload: Mapping[str, Any]) -> str | None:
+def semantic_key(payload: Mapping[str, Any], envelope: Envelope | None = None) -> str | None:
     """The SHA-256 of what an unwrapped payload means, in hex; None where every delivery counts.
 
     Message: type, chat, sender, id, direction and content, so that a redelivery is the same and a revision (a media
     URL, the phone behind a LID) is not. ReadReceipt: type, state, chat, reader and the ids in any order. Others: the
     body.
     """
-    event_type = parsing.canonical_type(parsing.lookup(payload, "type"))
+    envelope = envelope or Envelope(payload)
+    event_type = parsing.canonical_type(envelope.top.get("type"))
     if event_type in WITHOUT_KEY:
         return None
-    event = parsing.lookup(payload, "event", payload)
     meaning: list[Any] | None = None
     if event_type == "Message":
-        meaning = _message(payload, event)
+        meaning = _message(envelope)
     elif event_type == "ReadReceipt":
-        meaning = _read_receipt(payload, event)
+        meaning = _read_receipt(envelope)
     return _digest([event_type, *(meaning or ["body", canonical(payload)])])
 
 
@@ -46,7 +46,7 @@ def text_key(text: str) -> str:
 
 def canonical(value: Any) -> Any:
     """The value without what may differ between two copies of the same thing: spelling and order of keys."""
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         items = sorted((parsing.normalised(key), str(key), key) for key in value)
         return [[name, canonical(value[key])] for name, _, key in items]
     if isinstance(value, list | tuple):
@@ -54,29 +54,31 @@ def canonical(value: Any) -> Any:
     return value
 
 
-def _message(payload: Mapping[str, Any], event: Any) -> list[Any] | None:
-    message_id = parsing.first(event, "info.id", "id")
+def _message(envelope: Envelope) -> list[Any] | None:
+    message_id = envelope.first("id")
     if message_id is None:
         return None
+    info = envelope.info
     return [
         # The id is the sender's choice: in a group, another one may send the same id and the same words.
-        [str(Jid.parse(parsing.first(event, f"info.{name}", name))) for name in ("chat", "sender")],
+        [str(Jid.parse(envelope.first(name))) for name in ("chat", "sender")],
         str(message_id),
-        parsing.flag(parsing.first(event, "info.is_from_me", "is_from_me")),
-        canonical(parsing.lookup(event, "message")),
-        str(parsing.first(payload, "media_url", "event.media_url") or ""),
-        [str(Jid.parse(parsing.lookup(event, f"info.{name}"))) for name in ("sender_alt", "recipient_alt")],
+        parsing.flag(envelope.first("isfromme")),
+        canonical(envelope.event.get("message")),
+        str(envelope.top.get("mediaurl") or envelope.event.get("mediaurl") or ""),
+        [str(Jid.parse(info.get(name))) for name in ("senderalt", "recipientalt")],
     ]
 
 
-def _read_receipt(payload: Mapping[str, Any], event: Any) -> list[Any] | None:
-    ids = parsing.texts(parsing.first(event, "message_ids", "message_id"))
+def _read_receipt(envelope: Envelope) -> list[Any] | None:
+    ids = parsing.texts(envelope.first("messageids", "messageid"))
     if not ids:
         return None
     return [
-        str(parsing.first(payload, "state", "event.state") or ""),
-        str(parsing.first(event, "chat", "info.chat") or ""),
-        str(parsing.first(event, "sender", "info.sender") or ""),
+        str(envelope.top.get("state") or envelope.event.get("state") or ""),
+        str(envelope.first("chat") or ""),
+        # With the device: each of a person's devices sends its own.
+        str(envelope.first("sender") or ""),
         sorted(ids),
     ]
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Final
 
 from django.utils.dateparse import parse_datetime
@@ -27,13 +28,25 @@ _MILLISECONDS_FROM: Final = 1e11  # an epoch above this counts milliseconds
 
 def normalised(name: object) -> str:
     """A key as keys are compared: ``message_i_ds``, ``messageIDs`` and ``MessageIDs`` are the same."""
-    return str(name).lower().replace("_", "").replace("-", "")
+    text = str(name)
+    # The same few hundred names come with every event; a stranger may send names of any length.
+    return (_normalised if len(text) < _USUAL_LENGTH else _normalised.__wrapped__)(text)
+
+
+@lru_cache(maxsize=4096)
+def _normalised(text: str) -> str:
+    return text.lower().replace("_", "").replace("-", "")
+
+
+_USUAL_LENGTH: Final = 64
+
+_CANONICAL: Final = {normalised(name): name for name in TYPES}
 
 
 def lookup(value: Any, path: str, default: Any = None) -> Any:
     """The value at a dotted path such as ``info.is_from_me``, whatever the case and underscores of the keys."""
     for name in path.split("."):
-        if not isinstance(value, Mapping):
+        if not isinstance(value, dict):
             return default
         if name not in value:
             wanted = normalised(name)
@@ -54,13 +67,12 @@ def canonical_type(name: object) -> str:
     """A documented type in its documented spelling, any other as it came; empty for what is not a text."""
     if not isinstance(name, str):
         return ""
-    wanted = normalised(name)
-    return next((known for known in TYPES if normalised(known) == wanted), name)
+    return _CANONICAL.get(normalised(name), name)
 
 
 def decoded(body: Any, depth: int = _DEEPEST_WRAPPER) -> Any:
     """A copy of the body in which a wrapper or an ``event`` that is JSON text is an object."""
-    if not isinstance(body, Mapping) or not depth:
+    if not isinstance(body, dict) or not depth:
         return body
     names = {normalised(name) for name in (*_ALWAYS_A_WRAPPER, *_PERHAPS_A_WRAPPER, "event")}
     return {
@@ -77,13 +89,45 @@ def unwrapped(body: Mapping[str, Any]) -> dict[str, Any]:
     for _ in range(_DEEPEST_WRAPPER):
         bare = lookup(event, "type") is not None or lookup(event, "event") is not None
         names = _ALWAYS_A_WRAPPER if bare else (*_ALWAYS_A_WRAPPER, *_PERHAPS_A_WRAPPER)
-        wrapper = next((name for name in names if isinstance(lookup(event, name), Mapping)), None)
+        wrapper = next((name for name in names if isinstance(lookup(event, name), dict)), None)
         if wrapper is None:
             break
         inner = lookup(event, wrapper)
         said = {normalised(key) for key in inner} | {normalised(wrapper)}
         event = {key: item for key, item in event.items() if normalised(key) not in said} | dict(inner)
     return event
+
+
+def named(value: Any) -> dict[str, Any]:
+    """The items of an object by their normalised names; empty for anything else."""
+    found: dict[str, Any] = {}
+    if isinstance(value, dict):
+        for key, item in value.items():
+            found.setdefault(normalised(key), item)
+    return found
+
+
+class Envelope:
+    """The three levels of an unwrapped payload at which VZaps puts things, each by normalised names.
+
+    For the receiver, which asks a dozen questions of every event; :func:`lookup` answers one.
+    """
+
+    __slots__ = ("event", "info", "top")
+
+    def __init__(self, payload: Mapping[str, Any]) -> None:
+        self.top = named(payload)
+        event = self.top.get("event")
+        self.event = self.top if event is None else named(event)
+        self.info = named(self.event.get("info"))
+
+    def first(self, *names: str) -> Any:
+        """The first of these that ``info`` has, or else the event; None where neither has any."""
+        for level in (self.info, self.event):
+            for name in names:
+                if (found := level.get(name)) not in (None, ""):
+                    return found
+        return None
 
 
 def flag(value: Any) -> bool:

@@ -7,13 +7,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from django_vzaps import conf
 from django_vzaps.events import keys, parsing, policies
+from django_vzaps.events.parsing import Envelope, Jid
 from django_vzaps.models import Event, EventSource, EventState, Lane
 from django_vzaps.models.fields import storable
-from django_vzaps.secret import MASK, redacted
+from django_vzaps.secret import MASK, holds_secret, redacted
 
 _TYPE_LENGTH: Final = 64
 _ID_LENGTH: Final = 128
@@ -97,28 +98,27 @@ def _text(body: bytes) -> str:
 
 def _parsed(text: str, *, vzaps_id: str, named: str) -> _Row:
     body = json.loads(text)
-    if not isinstance(body, Mapping):
+    if not isinstance(body, dict):
         raise ValueError("an event is an object")  # noqa: TRY004 - as a JSON error is
     body = parsing.decoded(body)
-    clean = redacted(body)
     payload = parsing.unwrapped(body)
-    event = parsing.lookup(payload, "event", payload)
-    ids = parsing.texts(parsing.first(event, "info.id", "message_ids", "message_id"))
-    event_type = storable(parsing.canonical_type(parsing.lookup(payload, "type")), _TYPE_LENGTH)
+    envelope = Envelope(payload)
+    ids = parsing.texts(envelope.first("id", "messageids", "messageid"))
+    event_type = storable(parsing.canonical_type(envelope.top.get("type")), _TYPE_LENGTH)
     return _Row(
         type=event_type,
         lane=policies.lane_of(event_type),
-        payload=storable(text if clean == body else json.dumps(clean)),
-        key=keys.semantic_key(payload),
-        state=EventState.MISDIRECTED if _is_anothers(payload, vzaps_id, named) else EventState.PENDING,
-        occurred_at=parsing.moment(parsing.first(event, "info.timestamp", "timestamp")),
+        payload=storable(json.dumps(redacted(body)) if holds_secret(body) else text),
+        key=keys.semantic_key(payload, envelope),
+        state=EventState.MISDIRECTED if _is_anothers(envelope, vzaps_id, named) else EventState.PENDING,
+        occurred_at=parsing.moment(envelope.first("timestamp")),
         message_id=storable(ids[0], _ID_LENGTH) if len(ids) == 1 else "",
-        chat=storable(parsing.Jid.parse(parsing.first(event, "info.chat", "chat")), _ID_LENGTH),
+        chat=storable(Jid.parse(envelope.first("chat")), _ID_LENGTH),
     )
 
 
-def _is_anothers(payload: Mapping[str, Any], vzaps_id: str, named: str) -> bool:
-    claims = (named, parsing.lookup(payload, "instance_id"))
+def _is_anothers(envelope: Envelope, vzaps_id: str, named: str) -> bool:
+    claims = (named, envelope.top.get("instanceid"))
     # Only what looks like a VZaps id says so: nothing is documented about these places.
     return any(isinstance(claim, str) and claim.startswith("VZ") and claim != vzaps_id for claim in claims)
 

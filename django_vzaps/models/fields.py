@@ -34,7 +34,11 @@ def storable(text: object, max_length: int | None = None) -> str:
     """``text`` as every database takes it: NUL and lone surrogates replaced, cut to ``max_length`` characters."""
     if text is None:
         return ""
-    clean = str(text).replace("\x00", "\ufffd").encode("utf-8", "replace").decode("utf-8")
+    clean = str(text)
+    if "\x00" in clean:
+        clean = clean.replace("\x00", "\ufffd")
+    if not clean.isascii():
+        clean = clean.encode("utf-8", "replace").decode("utf-8")
     return clean if max_length is None else clean[:max_length]
 
 

@@ -1,14 +1,65 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 
-from django.db import models
+from django.db import connections, models, router
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from django_vzaps.models.fields import JSONTextField
 from django_vzaps.models.instance import Instance
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Receiver:
+    """What the receiver of events needs of a webhook; ``previous_secret_hash`` is empty where it is dead."""
+
+    webhook_id: int
+    instance_id: int
+    vzaps_id: str
+    secret_hash: str = field(repr=False)
+    previous_secret_hash: str = field(repr=False)
+    has_open_secrets: bool
+    """Whether the previous secret lives without end: it is not known which of the two VZaps has."""
+
+
+class WebhookManager(models.Manager["Webhook"]):
+    def receiver(self, public_id: uuid.UUID) -> Receiver | None:
+        """What the receiver needs of the webhook with this id.
+
+        Written out, because building this query and a model for every event takes longer than asking it.
+        """
+        connection = connections[self._db or router.db_for_read(Webhook)]
+        now = connection.ops.adapt_datetimefield_value(timezone.now())
+        wanted = Webhook._meta.get_field("public_id").get_db_prep_value(public_id, connection)
+        with connection.cursor() as cursor:
+            cursor.execute(_receiver_statement(), [now, wanted])
+            row = cursor.fetchone()
+        if row is None:
+            return None
+        webhook_id, instance_id, vzaps_id, secret_hash, previous_hash, is_endless = row
+        return Receiver(
+            webhook_id=webhook_id,
+            instance_id=instance_id,
+            vzaps_id=vzaps_id,
+            secret_hash=secret_hash,
+            previous_secret_hash=previous_hash,
+            has_open_secrets=bool(previous_hash and is_endless),
+        )
+
+
+@cache
+def _receiver_statement() -> str:
+    webhooks, instances = Webhook._meta.db_table, Instance._meta.db_table
+    return (
+        "SELECT w.id, w.instance_id, i.vzaps_id, w.secret_hash, CASE WHEN w.previous_secret_expires_at IS NULL"  # noqa: S608 - our own names
+        " OR w.previous_secret_expires_at > %s THEN w.previous_secret_hash ELSE '' END,"
+        f" w.previous_secret_expires_at IS NULL FROM {webhooks} w JOIN {instances} i ON i.id = w.instance_id"
+        " WHERE w.public_id = %s"
+    )
 
 
 class Webhook(models.Model):
@@ -31,6 +82,8 @@ class Webhook(models.Model):
     actual_events = JSONTextField(_("actual events"), null=True, blank=True)
     checked_at = models.DateTimeField(_("checked at"), null=True, blank=True)
     healed_at = models.DateTimeField(_("delivery log read at"), null=True, blank=True, editable=False, db_index=True)
+
+    objects = WebhookManager()
 
     class Meta:
         verbose_name = _("webhook")

@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 from django_vzaps import conf, crypto
 from django_vzaps.client import VZapsError, WebhookSettings
 from django_vzaps.models import Instance, Operation, OperationKind, Webhook
+from django_vzaps.models.webhook import Receiver
 from django_vzaps.secret import Secret
 from django_vzaps.services import mirror
 from django_vzaps.services.attempts import Actor, before_sending, carry_out, open_operation
@@ -135,15 +136,15 @@ def has_open_secrets(webhook: Webhook) -> bool:
     return bool(webhook.previous_secret_hash) and webhook.previous_secret_expires_at is None
 
 
-def note_arrival(webhook: Webhook, secret: str) -> None:
+def note_arrival(receiver: Receiver, secret: str) -> None:
     """An event came with ``secret``. At the newer of two URLs of which VZaps shows neither, it settles which VZaps has.
 
     Nobody else was ever told that URL. Where VZaps shows one of the two, reading decides. One query, and only while two
     secrets are accepted without end.
     """
-    if has_open_secrets(webhook) and crypto.matches(secret, webhook.secret_hash):
+    if receiver.has_open_secrets and crypto.matches(secret, receiver.secret_hash):
         same = Webhook.objects.filter(
-            pk=webhook.pk, secret_hash=webhook.secret_hash, previous_secret_expires_at__isnull=True
+            pk=receiver.webhook_id, secret_hash=receiver.secret_hash, previous_secret_expires_at__isnull=True
         )
         shows_neither = same.exclude(actual_host_and_path=F("desired_host_and_path"))
         shows_neither.update(previous_secret_expires_at=timezone.now() + mirror.GRACE)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from asgiref.sync import sync_to_async
 from django.db import DataError, InterfaceError, OperationalError, connection
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.test import AsyncClient, Client, RequestFactory
 from django.urls import reverse
 from django.utils import timezone
@@ -83,11 +83,87 @@ def test_a_webhook_without_a_secret_takes_nothing(instance: Instance, post: Post
     assert post(events.connected()).status_code == 404
 
 
-@pytest.mark.parametrize("method", ["get", "head", "put", "delete", "options"])
 @pytest.mark.parametrize("secret", [SECRET, "wrong"])
-def test_only_post_is_allowed_whatever_the_url(instance: Instance, method: str, secret: str) -> None:
+@pytest.mark.parametrize("method", ["put", "patch", "delete", "options"])
+def test_other_methods_are_refused_whatever_the_url(instance: Instance, method: str, secret: str) -> None:
     answer = getattr(Client(), method)(url_of(instance, secret))
-    assert (answer.status_code, answer["Allow"]) == (405, "POST")
+    assert (answer.status_code, answer["Allow"]) == (405, "POST, GET, HEAD")
+
+
+def test_a_probe_of_the_url_is_answered_and_leaves_nothing(
+    instance: Instance, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    with django_assert_num_queries(1):
+        answer = Client().get(url_of(instance))
+    assert (answer.status_code, json.loads(answer.content)) == (200, {"status": "ready"})
+    assert answer["Cache-Control"] == "no-store"
+    head = Client().head(url_of(instance))
+    assert (head.status_code, head.content) == (200, b"")
+    assert not Event.objects.exists()
+
+
+def test_forged_urls_are_not_told_apart(instance: Instance) -> None:
+    unknown = reverse("django_vzaps:webhook", kwargs={"public_id": uuid.uuid4(), "secret": SECRET})
+    instance.webhook.previous_secret_hash = crypto.hash_secret("expired")
+    instance.webhook.previous_secret_expires_at = timezone.now() - timedelta(seconds=1)
+    instance.webhook.save()
+    answers = [
+        getattr(Client(), method)(url, content_type="application/json")
+        for url in (unknown, url_of(instance, "wrong"), url_of(instance, "expired"), url_of(instance, "x" * 3000))
+        for method in ("post", "get")
+    ]
+    assert {answer.status_code for answer in answers} == {404}
+    assert len({(answer.content, tuple(sorted(answer.items()))) for answer in answers}) == 1
+
+
+@pytest.mark.parametrize(
+    ("address", "status"),
+    [
+        ("203.0.113.9", 200),
+        ("::ffff:203.0.113.9", 200),
+        ("2001:db8::1", 200),
+        ("198.51.100.1", 404),
+        ("2001:db9::1", 404),
+        ("", 404),
+        ("unix:", 404),
+    ],
+)
+def test_events_are_taken_from_allowed_networks_only(
+    post: Post, settings: Any, address: str, status: int, django_assert_max_num_queries: Any
+) -> None:
+    networks = ["203.0.113.0/24", "2001:db8::/32"]
+    settings.VZAPS = {**settings.VZAPS, "WEBHOOK_ALLOWED_NETWORKS": networks}
+    with django_assert_max_num_queries(0 if status == 404 else 50):
+        assert post(events.message(), REMOTE_ADDR=address).status_code == status
+    assert Event.objects.exists() == (status == 200)
+
+
+asked: list[tuple[bytes, str]] = []
+
+
+def verify(request: HttpRequest, body: bytes, webhook: Webhook) -> bool:
+    """A project's verifier."""
+    asked.append((body, webhook.instance.vzaps_id))
+    if request.headers.get("X-Signature") == "broken":
+        raise ValueError("planted")
+    return request.headers.get("X-Signature") == "right"
+
+
+@pytest.mark.parametrize(("signature", "status"), [("right", 200), ("wrong", 404), ("broken", 503)])
+def test_a_verifier_of_the_project_is_asked(
+    post: Post, instance: Instance, settings: Any, signature: str, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.VZAPS = {**settings.VZAPS, "WEBHOOK_VERIFIER": f"{__name__}.verify"}
+    asked.clear()
+    assert post(b'{"type": "Connected"}', HTTP_X_SIGNATURE=signature).status_code == status
+    assert asked == [(b'{"type": "Connected"}', instance.vzaps_id)]
+    assert Event.objects.exists() == (status == 200)
+    assert ("WEBHOOK_VERIFIER" in caplog.text) == (status != 200)
+
+
+def test_a_verifier_that_is_not_there_refuses_nothing_for_good(post: Post, settings: Any) -> None:
+    settings.VZAPS = {**settings.VZAPS, "WEBHOOK_VERIFIER": "nowhere.verify"}
+    assert post(events.connected()).status_code == 503
 
 
 def test_an_event_costs_two_queries(
