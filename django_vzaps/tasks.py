@@ -7,7 +7,7 @@ import logging
 from celery import shared_task
 
 from django_vzaps import conf, services
-from django_vzaps.events import connection, dispatch, retention
+from django_vzaps.events import connection, dispatch, healing, retention
 from django_vzaps.events import sweep as sweeping
 from django_vzaps.models import Account, Lane
 
@@ -59,6 +59,12 @@ def confirm_connection(pk: int) -> None:
 def sweep() -> None:
     """Wake instances whose events nobody handled, ask about doubted connections, give up overdue operations."""
     sweeping.sweep()
+
+
+@shared_task(name="django_vzaps.heal_gaps", ignore_result=True)
+def heal_gaps() -> None:
+    """Take in what VZaps failed to deliver, as far as its delivery log tells."""
+    healing.heal_all()
 
 
 @shared_task(name="django_vzaps.prune", ignore_result=True)

@@ -13,6 +13,7 @@ from cryptography.fernet import Fernet
 from django.core.checks import CheckMessage, run_checks
 from django.core.management import call_command
 from django.db import connection
+from django.test import override_settings
 from django.urls import include, path
 
 from django_vzaps import checks

@@ -81,6 +81,5 @@ def test_the_schedule_names_tasks_that_exist() -> None:
 
 def test_the_doorbell_names_the_drain_task() -> None:
     from django_vzaps.events import doorbell
-    from django_vzaps.models import Lane
 
     assert {"main": tasks.drain_instance.name, "bulk": tasks.drain_bulk.name} == doorbell.TASKS

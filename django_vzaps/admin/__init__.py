@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from django_vzaps.admin.accounts import AccountAdmin
 from django_vzaps.admin.events import EventAdmin
+from django_vzaps.admin.healing import FailedDeliveryAdmin, HealingRunAdmin
 from django_vzaps.admin.instances import InstanceAdmin
 from django_vzaps.admin.operations import OperationAdmin
 
-__all__ = ["AccountAdmin", "EventAdmin", "InstanceAdmin", "OperationAdmin"]
+__all__ = [
+    "AccountAdmin",
+    "EventAdmin",
+    "FailedDeliveryAdmin",
+    "HealingRunAdmin",
+    "InstanceAdmin",
+    "OperationAdmin",
+]

@@ -9,6 +9,7 @@ from django_vzaps.client import VZapsError
 from django_vzaps.services import (
     accounts,
     connection,
+    deliveries,
     instances,
     messages,
     operations,
@@ -46,6 +47,7 @@ __all__ = [
     "accounts",
     "client_for",
     "connection",
+    "deliveries",
     "instances",
     "messages",
     "operations",

@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from ...secret import MASK
 from ..errors import VZapsAnswerError
 from ..fields import Fields, logger, plain, without_urls
+
+#: What the rows of a page, and the payload in a row, may be called: documented is only the first of each.
+_ROWS: Final = ("content", "items", "logs", "data", "results", "records", "rows")
+_PAYLOAD: Final = ("payload", "request_payload", "request_body", "body", "json_data", "event_data", "data", "content")
+_PLAIN_PAYLOAD: Final = frozenset(plain(name) for name in _PAYLOAD)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,17 +67,19 @@ class WebhookLog:
 
     @classmethod
     def _read(cls, fields: Fields) -> Self:
-        log_id = fields.text("id", "log_id")
+        log_id = fields.text("id", "log_id", "uuid", "delivery_id", "webhook_log_id", "message_log_id")
         if log_id is None:
             raise VZapsAnswerError("VZaps sent a delivery log without an id.")
         attempts = fields.value("attempts")
         return cls(
             id=log_id,
-            status=fields.text("status"),
-            payload=fields.value("payload"),
+            status=fields.text("status", "state", "result", "delivery_status"),
+            payload=fields.value(*_PAYLOAD),
             attempts=len(attempts) if isinstance(attempts, list) else fields.integer("attempts"),
-            created_at=fields.moment("created_at"),
-            raw=without_urls({key: MASK if plain(key) == "payload" else value for key, value in fields.raw.items()}),
+            created_at=fields.moment("created_at", "sent_at", "delivered_at", "attempted_at", "timestamp", "date"),
+            raw=without_urls(
+                {key: MASK if plain(key) in _PLAIN_PAYLOAD else value for key, value in fields.raw.items()}
+            ),
         )
 
 
@@ -85,17 +92,21 @@ class WebhookLogPage:
     total: int | None
     total_pages: int | None
     content: tuple[WebhookLog, ...]
+    without_id: int
+    """How many rows were left out because no id could be found in them."""
     raw: Mapping[str, Any] = field(repr=False)
 
     @classmethod
     def of(cls, answer: Any) -> Self:
         """A row without an id is logged and left out. Raises VZapsAnswerError when there is no list of rows at all."""
         fields = Fields.of(answer, "a page of the delivery log")
-        content = []
-        for row in fields.rows("content", "delivery logs"):
+        content, without_id = [], 0
+        name = next((name for name in _ROWS if fields.has(name)), _ROWS[0])
+        for row in fields.rows(name, "delivery logs"):
             try:
                 content.append(WebhookLog._read(row))
             except VZapsAnswerError:
+                without_id += 1
                 logger.warning("VZaps listed a delivery log without an id; it was left out.")
         return cls(
             page=fields.integer("page"),
@@ -103,5 +114,6 @@ class WebhookLogPage:
             total=fields.integer("total"),
             total_pages=fields.integer("total_pages"),
             content=tuple(content),
-            raw={key: value for key, value in fields.raw.items() if key != "content"},
+            without_id=without_id,
+            raw={key: value for key, value in fields.raw.items() if key != name},
         )

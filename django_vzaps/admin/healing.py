@@ -1,0 +1,103 @@
+"""What VZaps failed to deliver, and what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+
+from django_vzaps.admin import display
+from django_vzaps.admin.paging import CappedPaginator
+from django_vzaps.admin.read_only import ReadOnlyAdmin
+from django_vzaps.models import FailedDelivery, HealingOutcome, HealingRun
+
+
+class NeedsAttentionFilter(admin.SimpleListFilter):
+    """Looks that left something for a person."""
+
+    title = _("needs attention")
+    parameter_name = "needs"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:
+        return [("unrecoverable", str(_("Unrecoverable"))), ("problems", str(_("Not read to the end")))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[HealingRun]) -> QuerySet[HealingRun]:
+        match self.value():
+            case "unrecoverable":
+                return queryset.filter(unrecoverable__gt=0)
+            case "problems":
+                return queryset.exclude(problems="")
+            case _:
+                return queryset
+
+
+class _LogAdmin(ReadOnlyAdmin):
+    list_per_page = 100
+    list_max_show_all = 100
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    paginator = CappedPaginator
+    sortable_by = ()
+
+
+@admin.register(FailedDelivery)
+class FailedDeliveryAdmin(_LogAdmin):
+    list_display = ("log_id", "instance", "outcome_shown", "failed_at", "event_shown", "detail")
+    list_select_related = ("instance", "event")
+    search_fields = ("log_id__exact",)
+    search_help_text = _("Search by the id in VZaps' delivery log.")
+    fields = readonly_fields = ("log_id", "instance", "run", "outcome_shown", "failed_at", "event_shown", "detail")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[FailedDelivery]:
+        """With the type of each event, and without its payload."""
+        return super().get_queryset(request).defer("event__payload")
+
+    @admin.display(description=_("outcome"))
+    def outcome_shown(self, delivery: FailedDelivery) -> str:
+        """What became of it."""
+        return display.label(HealingOutcome, delivery.outcome)
+
+    @admin.display(description=_("event"))
+    def event_shown(self, delivery: FailedDelivery) -> SafeString | None:
+        """The event it is in the inbox."""
+        if delivery.event is None:
+            return None
+        url = reverse("admin:django_vzaps_event_change", args=[delivery.event_id])
+        return format_html('<a href="{}">{}</a>', url, display.from_outside(str(delivery.event)))
+
+
+@admin.register(HealingRun)
+class HealingRunAdmin(_LogAdmin):
+    list_display = ("started_at", "instance", "missing", "recovered", "present", "unrecoverable", "problems_shown")
+    list_filter = (NeedsAttentionFilter,)
+    list_select_related = ("instance",)
+    fields = readonly_fields = (
+        "instance",
+        "started_at",
+        "finished_at",
+        "looked_since",
+        "missing",
+        "recovered",
+        "present",
+        "unrecoverable",
+        "problems",
+        "deliveries_shown",
+    )
+
+    @admin.display(description=_("problems"))
+    def problems_shown(self, run: HealingRun) -> str | None:
+        """The first thing that could not be read."""
+        return run.problems.partition("\n")[0] or None
+
+    @admin.display(description=_("deliveries"))
+    def deliveries_shown(self, run: HealingRun) -> SafeString:
+        """The way to the list of them."""
+        url = reverse("admin:django_vzaps_faileddelivery_changelist")
+        return format_html('<a href="{}?run__id__exact={}">{}</a>', url, run.pk, _("Show the deliveries"))
