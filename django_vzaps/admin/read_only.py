@@ -19,7 +19,7 @@ else:
 class ReadOnlyAdmin(_Admin):
     """Lists and shows; Django's add, change and delete are refused to everybody."""
 
-    actions = None
+    actions: Any = None
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

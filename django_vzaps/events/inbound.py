@@ -40,9 +40,9 @@ class InboundEvent:
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.record}>"
 
-    def begin(self, *, handler: str, in_transaction: bool) -> None:
-        """Note who is about to handle the event, before each attempt."""
-        self.handler, self.in_transaction = handler, in_transaction
+    def begin(self, *, handler: str, in_transaction: bool, replays: int = 0) -> None:
+        """Note who is about to handle the event, before each attempt, and how often it was asked to do it again."""
+        self.handler, self.in_transaction, self.replays = handler, in_transaction, replays
         self._replies = 0
 
     @property
@@ -112,7 +112,8 @@ class InboundEvent:
         if not self.handler:
             return messages.send_text(self.instance, phone=address, message=text, reply_to=reply_to)
         self._replies += 1
-        key = _key(self.record.pk, self.handler, self._replies)
+        again = (self.replays,) if self.replays else ()
+        key = _key(self.record.pk, self.handler, self._replies, *again)
         operation = messages.send_text(
             self.instance, phone=address, message=text, reply_to=reply_to, idempotency_key=key
         )

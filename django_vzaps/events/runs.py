@@ -31,9 +31,10 @@ _ERROR_LENGTH: Final = 10_000
 
 def may_run(run: HandlerRun | None) -> bool:
     """Whether a handler still has something to do, as far as its run tells."""
-    if run is None or run.state == HandlerRunState.STARTED:
+    if run is None or run.state in (HandlerRunState.STARTED, HandlerRunState.WAITING):
         return True
-    return run.state == HandlerRunState.FAILED and run.attempts < conf.current().handler_attempts
+    # A replay goes on counting, so that a mark left over from before it fits no later attempt.
+    return run.state == HandlerRunState.FAILED and run.attempts % conf.current().handler_attempts != 0
 
 
 def attempt(event: InboundEvent, handler: Handler, run: HandlerRun | None) -> HandlerRun:
@@ -47,7 +48,7 @@ def attempt(event: InboundEvent, handler: Handler, run: HandlerRun | None) -> Ha
         return _mark(run, state, error=_("The process died during this attempt."))
     run = _begin(event.record, handler, run)
     began = time.monotonic()
-    event.begin(handler=handler.name, in_transaction=handler.atomic)
+    event.begin(handler=handler.name, in_transaction=handler.atomic, replays=run.replays)
     try:
         if handler.atomic:
             with transaction.atomic():

@@ -36,6 +36,7 @@ class HandlerRunState(models.TextChoices):
     FAILED = "failed", _("failed")
     INTERRUPTED = "interrupted", _("interrupted")
     WAITING = "waiting", _("to be run again")
+    SKIPPED = "skipped", _("left out by a replay")
 
 
 class Lane(models.TextChoices):

@@ -93,7 +93,7 @@ def body_of(instance: Instance, log: FailedLog) -> bytes | None:
 
 def _page(instance: Instance, number: int) -> WebhookLogPage:
     # Only the status is documented; a page is asked for when there must be one.
-    paging = {"page": number} if number > 1 else {}
+    paging: dict[str, Any] = {"page": number} if number > 1 else {}
     return _read(
         instance,
         lambda api: api.webhooks.search_logs(

@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import json
 
+import pytest
+from django.contrib.admin.models import LogEntry
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from django_vzaps.events import InboundEvent, handlers, on
 from django_vzaps.models import Event, EventState, HandlerRun, HandlerRunState, Instance
-from tests.admin.conftest import StaffWith, page, text_of
+from tests.admin.conftest import StaffWith, page, said, text_of
 
 EVIL = "<script>alert(1)</script>"
 
@@ -93,3 +96,57 @@ def test_who_may_see_events_sees_what_became_of_them(instance: Instance, staff_w
     event = make(instance)
     HandlerRun.objects.create(event=event, handler="shop.answer")
     assert "shop.answer" in text_of(staff_with("view_event").get(page("event_change", event.pk)))
+
+
+def handled_by(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Register a handler for this test only; the events it was called with."""
+    monkeypatch.setattr(handlers, "_registered", {})
+    seen: list[int] = []
+
+    @on("Message")
+    def keep(event: InboundEvent) -> None:
+        seen.append(event.record.pk)
+
+    return seen
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_event_or_a_selection_is_replayed_after_a_look(
+    instance: Instance, browser: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = handled_by(monkeypatch)
+    one, other = (make(instance, payload='{"type":"Message"}', state=EventState.FAILED) for _ in range(2))
+    html = text_of(browser.get(page("event_change", one.pk)))
+    assert f"{page('event_replay')}?ids={one.pk}" in html
+    plan = text_of(browser.get(page("event_replay"), {"ids": one.pk}))
+    assert "keep: 1" in plan
+    assert seen == []
+    chosen = {"action": "replay_selected", "_selected_action": [one.pk, other.pk]}
+    assert f'value="{one.pk},{other.pk}"' in text_of(browser.post(page("event_changelist"), chosen))
+    response = browser.post(page("event_replay"), {"ids": f"{one.pk},{other.pk}", "what": "failed"})
+    assert said(response) == "2 events are handled again."
+    assert seen == [one.pk, other.pk]
+    assert LogEntry.objects.filter(object_id=str(one.pk)).exists()
+    browser.post(page("event_replay"), {"ids": f"{one.pk}", "what": "failed"})
+    assert seen == [one.pk, other.pk], "what is done is not done again"
+    browser.post(page("event_replay"), {"ids": f"{one.pk}", "what": "again"})
+    assert seen == [one.pk, other.pk, one.pk]
+
+
+def test_who_may_not_replay_is_not_offered_it(instance: Instance, staff_with: StaffWith) -> None:
+    event = make(instance, state=EventState.FAILED)
+    viewer = staff_with("view_event")
+    assert page("event_replay") not in text_of(viewer.get(page("event_change", event.pk)))
+    assert "replay_selected" not in text_of(viewer.get(page("event_changelist")))
+    for method in (viewer.get, viewer.post):
+        assert method(page("event_replay"), {"ids": event.pk}).status_code == 403
+    assert staff_with("view_event", "replay_event").get(page("event_replay"), {"ids": event.pk}).status_code == 200
+
+
+def test_too_many_at_once_are_left_to_the_command(
+    instance: Instance, browser: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("django_vzaps.admin.events.MOST_REPLAYED", 1)
+    pks = [make(instance, state=EventState.FAILED).pk for _ in range(2)]
+    response = browser.post(page("event_changelist"), {"action": "replay_selected", "_selected_action": pks})
+    assert "vzaps_replay" in said(response)

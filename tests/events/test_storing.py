@@ -19,6 +19,7 @@ pytestmark = pytest.mark.django_db
 def receive(instance: Instance, body: object, **extra: Any) -> Event:
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     stored = storing.receive(data, instance_id=instance.pk, vzaps_id=instance.vzaps_id, **extra)
+    assert stored.pk is not None
     return Event.objects.get(pk=stored.pk)
 
 
