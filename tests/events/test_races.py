@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from threading import Barrier
+from threading import Event as Flag
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group
-from django.db import connection
+from django.db import connection, transaction
 
 from django_vzaps.events import MessageEvent, dispatch, doorbell, on, storing
 from django_vzaps.events.lease import Lease
@@ -50,6 +51,46 @@ def test_one_of_many_copies_that_arrive_at_once_is_stored(instance: Instance) ->
 
 def test_one_drain_takes_the_lease(instance: Instance) -> None:
     assert sum(lease is not None for lease in at_once(lambda: Lease.take(instance.pk, Lane.MAIN))) == 1
+
+
+def test_a_bell_is_not_silenced_past_an_event_that_heard_it_ring(instance: Instance, rung: list[int]) -> None:
+    doorbell.ring(instance.pk)
+    silenced, looked = Flag(), Flag()
+
+    def silence() -> bool:
+        try:
+            doorbell.silence(instance.pk, Lane.MAIN)
+            silenced.set()
+            return Event.objects.due().exists()
+        finally:
+            looked.set()
+            connection.close()
+
+    with ThreadPoolExecutor(1) as threads:
+        with transaction.atomic():  # not committed yet: the moment that a drain must not fall into
+            stored = Event.objects.store(instance_id=instance.pk, type="Message", payload="{}")
+            assert stored.is_ringing
+            found = threads.submit(silence)
+            assert not silenced.wait(0.3), "it waits for the event"
+        assert looked.wait(10)
+    assert found.result(), "and sees it"
+
+
+def test_an_event_that_comes_while_the_bell_is_silenced_finds_it_silent(instance: Instance, rung: list[int]) -> None:
+    doorbell.ring(instance.pk)
+
+    def store() -> bool:
+        try:
+            return Event.objects.store(instance_id=instance.pk, type="Message", payload="{}").is_ringing
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as threads:
+        with transaction.atomic():
+            doorbell.silence(instance.pk, Lane.MAIN)
+            stored = threads.submit(store)
+            assert not wait([stored], timeout=0.3).done, "it waits to know"
+        assert not stored.result(timeout=10)
 
 
 def test_one_of_many_rings_is_sent(instance: Instance, rung: list[int]) -> None:
