@@ -50,7 +50,7 @@ def test_the_secret_of_the_path_is_masked_and_nothing_else(text: str, expected: 
 
 
 def test_a_request_that_django_logs_shows_no_secret(shown: StringIO, db: None) -> None:
-    Client().get(PATH)
+    Client().put(PATH)
     Client().post(PATH, data={}, content_type="application/json")
     Client(headers={"host": "evil.example"}).post(PATH, data={}, content_type="application/json")
     assert "Method Not Allowed" in shown.getvalue()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from celery import Celery
@@ -106,11 +107,11 @@ def test_trouble_on_the_side_of_vzaps_is_called_so(fake_vzaps: FakeVZaps, run: R
 def test_who_handles_events_is_said(fake_vzaps: FakeVZaps, settings: Any, run: Run, celery: Any) -> None:
     assert "right  Events are handled inline: in the process that received them" in run("vzaps_check").out
     settings.VZAPS = {**settings.VZAPS, "TASKS": "celery"}
-    celery("redis://:planted@broker.example.test:6379/7")
+    celery("amqp://user:planted@broker.example.test:5672/7")
 
     said = run("vzaps_check")
 
-    assert "right  Events are handled by Celery through redis://broker.example.test." in said.out
+    assert "right  Events are handled by Celery through amqp://broker.example.test." in said.out
     assert "planted" not in said.out
     assert not said.failure
 
@@ -127,11 +128,13 @@ def test_a_celery_app_that_nobody_configured_is_a_trap(
     assert "Events are handled" not in said.out
 
 
+@pytest.mark.parametrize("trouble", [KeyError("pigeon"), ImportError("redis"), AttributeError("NoneType")])
 def test_a_transport_that_is_not_installed_is_no_traceback(
-    fake_vzaps: FakeVZaps, settings: Any, run: Run, celery: Any
+    fake_vzaps: FakeVZaps, settings: Any, run: Run, celery: Any, monkeypatch: pytest.MonkeyPatch, trouble: Exception
 ) -> None:
     settings.VZAPS = {**settings.VZAPS, "TASKS": "celery"}
-    celery("carrier-pigeon://:planted@loft.example.test")
+    celery("redis://:planted@broker.example.test:6379/7")
+    monkeypatch.setattr("kombu.connection.get_transport_cls", Mock(side_effect=trouble))
 
     said = run("vzaps_check")
 
