@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 import socket
 import subprocess
 import sys
@@ -68,7 +67,7 @@ def site(fake: FakeVZaps, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
             _wait_until_it_answers(url + "/admin/login/")
             yield url
         finally:
-            process.send_signal(signal.SIGINT)
+            process.terminate()
             process.wait(10)
 
 

@@ -33,7 +33,7 @@ def test_create_subscribe_pair_ping_and_pong(demo: Demo, page: Page) -> None:
     page.get_by_role("button", name="Log in").click()
 
     page.goto(f"{demo.site}/admin/django_vzaps/instance/add/")
-    page.get_by_label("Account").select_option(label="default")
+    page.get_by_label("Account:").select_option(label="default")
     page.get_by_label("Name").fill(NAME)
     page.get_by_role("button", name="Create on VZaps").click()
     expect(page.get_by_text("is created on VZaps")).to_be_visible()
