@@ -11,6 +11,7 @@ import pytest
 from celery import Celery
 from celery.app import app_or_default
 from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
 
 from django_vzaps.events import doorbell
 from django_vzaps.models import Event, EventQueue, Instance, Lane
@@ -73,7 +74,12 @@ def test_a_ring_that_nobody_answered_expires(instance: Instance, rung: list[int]
 
 @pytest.mark.parametrize("scheme", [pytest.param("redis", marks=pytest.mark.redis), "amqp"])
 def test_a_dead_broker_costs_little_once_and_then_nothing(
-    app: Celery, instance: Instance, post: Post, scheme: str, monkeypatch: pytest.MonkeyPatch
+    app: Celery,
+    instance: Instance,
+    post: Post,
+    scheme: str,
+    monkeypatch: pytest.MonkeyPatch,
+    django_assert_num_queries: DjangoAssertNumQueries,
 ) -> None:
     app.conf.update(broker_url=f"{scheme}://127.0.0.1:{closed_port()}//")
     began = time.monotonic()
@@ -84,7 +90,8 @@ def test_a_dead_broker_costs_little_once_and_then_nothing(
 
     asked: list[object] = []
     monkeypatch.setattr(doorbell, "_sent", lambda *args: asked.append(args))
-    assert post(events.message()).status_code == 200
+    with django_assert_num_queries(2):
+        assert post(events.message()).status_code == 200
     assert asked == []
 
 
@@ -113,16 +120,31 @@ def test_the_breaker_closes_after_a_while(monkeypatch: pytest.MonkeyPatch) -> No
     assert not breaker.is_open
 
 
-def test_brokers_without_a_server_work(app: Celery, instance: Instance, tmp_path: Path) -> None:
-    folders = {name: str(tmp_path / "messages") for name in ("data_folder_in", "data_folder_out")}
-    (tmp_path / "messages").mkdir()
-    app.conf.update(
-        broker_url="filesystem://",
-        broker_transport_options={**folders, "control_folder": str(tmp_path / "control")},
-    )
+@pytest.fixture
+def sent(app: Celery, tmp_path: Path) -> Path:
+    """The folder that is the broker's: a file for each message, with its queue in the name."""
+    folder = tmp_path / "messages"
+    folder.mkdir()
+    folders = {
+        "data_folder_in": str(folder),
+        "data_folder_out": str(folder),
+        "control_folder": str(tmp_path / "control"),
+    }
+    app.conf.update(broker_url="filesystem://", broker_transport_options=folders)
+    return folder
+
+
+def test_brokers_without_a_server_work(instance: Instance, sent: Path) -> None:
     assert doorbell.ring(instance.pk)
-    (message,) = (tmp_path / "messages").iterdir()
+    (message,) = sent.iterdir()
     assert doorbell.TASKS[Lane.MAIN] in message.read_text()
+
+
+def test_the_project_says_which_worker_gets_which_lane(app: Celery, instance: Instance, sent: Path) -> None:
+    app.conf.task_routes = {doorbell.TASKS[Lane.BULK]: {"queue": "patient"}}
+    assert doorbell.ring(instance.pk)
+    assert doorbell.ring(instance.pk, Lane.BULK)
+    assert sorted(message.name.split(".")[-2] for message in sent.iterdir()) == ["celery", "patient"]
 
 
 def test_an_eager_project_needs_no_broker(app: Celery, post: Post) -> None:
