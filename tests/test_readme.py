@@ -1,4 +1,4 @@
-"""README.md keeps its word: its tables name what exists, and its examples run."""
+"""README.md and docs/ keep their word: their tables and links name what exists, and their examples run."""
 
 from __future__ import annotations
 
@@ -12,16 +12,23 @@ from typing import Any
 from unittest.mock import Mock
 
 import pytest
+from celery import Task
 
-from django_vzaps import conf
+from django_vzaps import conf, management, tasks
 from django_vzaps.events import handlers
 from django_vzaps.models import Instance
 from django_vzaps.testing import FakeVZaps
 
 HERE = Path(__file__).parent
-README = (HERE.parent / "README.md").read_text(encoding="utf-8")
+PAGES = {
+    path.relative_to(HERE.parent).as_posix(): path.read_text(encoding="utf-8")
+    for path in (HERE.parent / "README.md", *sorted((HERE.parent / "docs").glob("*.md")))
+}
+README = PAGES["README.md"]
 PYTHON = [
-    textwrap.dedent(code) for _, code in re.findall(r"^( *)```python\n(.*?)^\1```$", README, re.MULTILINE | re.DOTALL)
+    textwrap.dedent(code)
+    for text in PAGES.values()
+    for _, code in re.findall(r"^( *)```python\n(.*?)^\1```$", text, re.MULTILINE | re.DOTALL)
 ]
 
 
@@ -88,9 +95,30 @@ def test_the_table_of_permissions_is_every_permission_of_an_instance() -> None:
     assert told == usual | {codename for codename, _ in meta.permissions}
 
 
+def test_every_command_and_every_task_is_told_of_and_no_other() -> None:
+    told = " ".join(PAGES.values())
+    commands = {path.stem for path in (Path(management.__file__).parent / "commands").glob("vzaps_*.py")}
+    named = set(re.findall(r"manage\.py (\w+)", told)) - {"migrate", "check"}
+    assert named == commands
+    section = told.split("**Tasks**: ", 1)[1].split(". All of them", 1)[0]
+    ours = {task.name for task in vars(tasks).values() if isinstance(task, Task)}
+    assert {f"django_vzaps.{name.rpartition('.')[2]}" for name in quoted(section)} == ours
+
+
+@pytest.mark.parametrize(("page", "text"), PAGES.items(), ids=list(PAGES))
+def test_every_link_within_the_documentation_leads_somewhere(page: str, text: str) -> None:
+    for target in re.findall(r"\]\((?!https?:)([^)]+)\)", text):
+        path, _, anchor = target.partition("#")
+        found = (HERE.parent / page).parent / path if path else HERE.parent / page
+        assert found.exists(), target
+        if anchor:
+            titles = re.findall(r"^#+ (.+)$", found.read_text(encoding="utf-8"), re.MULTILINE)
+            assert anchor in {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}, target
+
+
 @pytest.mark.parametrize("code", PYTHON, ids=lambda code: code.splitlines()[0])
 def test_every_example_compiles(code: str) -> None:
-    compile(code, "README.md", "exec")
+    compile(code, "an example", "exec")
 
 
 def test_the_handlers_and_their_test_run_as_written(
