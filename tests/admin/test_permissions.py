@@ -57,8 +57,9 @@ def every_page(instance: Instance, operation: Operation) -> list[str]:
     names = [page(f"instance_{name}", instance.pk) for name in (*PAGES, *POST_ONLY)]
     operations = [page(f"operation_{name}", operation.pk) for name in ("change", "settle", "decide")]
     accounts = [page(f"account_{name}", instance.account_id) for name in ("change", "sync", "test")]
-    lists = [page(f"{model}_changelist") for model in ("account", "instance", "event", "operation")]
-    return [*names, *operations, *accounts, *lists, page("instance_add"), page("instance_sync")]
+    models = ("account", "instance", "event", "operation", "healingrun", "faileddelivery")
+    lists = [page(f"{model}_changelist") for model in models]
+    return [*names, *operations, *accounts, *lists, page("instance_add"), page("instance_sync"), page("event_replay")]
 
 
 def test_nobody_gets_in_without_logging_in(instance: Instance, unknown: Operation, fake_vzaps: FakeVZaps) -> None:
