@@ -26,7 +26,7 @@ from django_vzaps.events.replay import ReplayReport, replay
 from django_vzaps.models import Event, EventSource, HandlerRun, HandlerRunState
 
 #: At once and in the admin; the command takes any number.
-MOST_REPLAYED: Final = 500
+MOST_REPLAYED: Final = 100
 
 REPLAYS: Final[dict[str, dict[str, Any]]] = {
     "failed": {},
@@ -75,7 +75,7 @@ class HandlerRunInline(ReadOnlyInline):
         "attempts",
         "replays",
         "started_at",
-        "duration",
+        "duration_shown",
         "error",
     )
     fields = readonly_fields
@@ -84,6 +84,11 @@ class HandlerRunInline(ReadOnlyInline):
     def state_shown(self, run: HandlerRun) -> SafeString:
         """What became of it."""
         return display.badge(HandlerRunState, run.state)
+
+    @admin.display(description=_("duration in seconds"))
+    def duration_shown(self, run: HandlerRun) -> str:
+        """How long the last attempt took, to the millisecond."""
+        return display.NOTHING if run.duration is None else f"{run.duration:.3f}"
 
 
 @admin.register(Event)
@@ -182,9 +187,9 @@ class EventAdmin(ReadOnlyAdmin):
             "has_view_permission": True,
             "ids": ",".join(map(str, pks)),
             "form": form,
-            "plans": [
-                {"label": label, "report": _said(replay(events, dry_run=True, **REPLAYS[value]))}
-                for value, label in REPLAY_CHOICES
+            "choices": [
+                (radio, _said(replay(events, dry_run=True, **how)))
+                for radio, how in zip(form["what"], REPLAYS.values(), strict=True)
             ],
         }
         request.current_app = self.admin_site.name
@@ -198,10 +203,10 @@ class EventAdmin(ReadOnlyAdmin):
         return super().render_change_form(request, context, *args, **kwargs)
 
     @admin.display(description=_("revision of"))
-    def revision_of_shown(self, event: Event) -> SafeString | str | None:
+    def revision_of_shown(self, event: Event) -> SafeString | str:
         """The copy of the message that was handled, where this is another."""
         if event.revision_of_id is None:
-            return None
+            return display.NOTHING
         if not Event.objects.filter(pk=event.revision_of_id).exists():  # pruned
             return f"#{event.revision_of_id}"
         url = reverse("admin:django_vzaps_event_change", args=[event.revision_of_id])

@@ -65,17 +65,17 @@ class FailedDeliveryAdmin(_LogAdmin):
         return display.label(HealingOutcome, delivery.outcome)
 
     @admin.display(description=_("event"))
-    def event_shown(self, delivery: FailedDelivery) -> SafeString | None:
+    def event_shown(self, delivery: FailedDelivery) -> SafeString | str:
         """The event it is in the inbox."""
         if delivery.event is None:
-            return None
+            return display.NOTHING
         url = reverse("admin:django_vzaps_event_change", args=[delivery.event_id])
         return format_html('<a href="{}">{}</a>', url, display.from_outside(str(delivery.event)))
 
 
 @admin.register(HealingRun)
 class HealingRunAdmin(_LogAdmin):
-    list_display = ("started_at", "instance", "missing", "recovered", "present", "unrecoverable", "problems_shown")
+    list_display = ("started_at", "instance", "counts_shown", "problems_shown")
     list_filter = (NeedsAttentionFilter,)
     list_select_related = ("instance",)
     fields = readonly_fields = (
@@ -91,10 +91,17 @@ class HealingRunAdmin(_LogAdmin):
         "deliveries_shown",
     )
 
+    @admin.display(description=_("deliveries"))
+    def counts_shown(self, run: HealingRun) -> str:
+        """How many there were of each kind."""
+        return _(
+            "%(missing)d missing: %(recovered)d recovered, %(present)d arrived, %(unrecoverable)d unrecoverable"
+        ) % {name: getattr(run, name) for name in ("missing", "recovered", "present", "unrecoverable")}
+
     @admin.display(description=_("problems"))
-    def problems_shown(self, run: HealingRun) -> str | None:
+    def problems_shown(self, run: HealingRun) -> str:
         """The first thing that could not be read."""
-        return run.problems.partition("\n")[0] or None
+        return run.problems.partition("\n")[0] or display.NOTHING
 
     @admin.display(description=_("deliveries"))
     def deliveries_shown(self, run: HealingRun) -> SafeString:
