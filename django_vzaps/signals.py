@@ -23,7 +23,7 @@ instance_removed = Signal()
 subscription_changed = Signal()
 """``instance``, ``subscription``, ``old``, ``new``: normalised states."""
 event_received = Signal()
-"""``instance``, ``event`` (typed; its row is ``event.record``): an event is about to be handled. At least once each."""
+"""``instance``, ``event`` (typed; its row is ``event.record``): an event is about to be handled. Once each."""
 
 
 def send_on_commit(signal: Signal, *, sender: type, **kwargs: Any) -> None:

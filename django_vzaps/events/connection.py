@@ -16,7 +16,6 @@ from django.utils import timezone
 
 from django_vzaps import services
 from django_vzaps.events import doorbell
-from django_vzaps.events.handlers import Handler, handler_of
 from django_vzaps.events.inbound import ConnectedEvent, InboundEvent
 from django_vzaps.models import ConnectionSource, EventSource, Instance
 
@@ -45,10 +44,6 @@ def note_connection(event: InboundEvent) -> None:
             asked_at=event.received_at,
         )
     doubt(event.instance.pk)
-
-
-#: Called before the project's handlers, and recorded as they are.
-HANDLERS: Final[tuple[Handler, ...]] = (handler_of(note_connection, "Connected", "Disconnected"),)
 
 
 def doubt(instance_id: int) -> None:

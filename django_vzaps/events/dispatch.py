@@ -16,8 +16,8 @@ from django.db import InterfaceError, OperationalError
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from django_vzaps import conf, signals
-from django_vzaps.events import connection, doorbell, handlers, inbound, policies, revisions, runs
+from django_vzaps import conf
+from django_vzaps.events import built_in, doorbell, handlers, inbound, policies, revisions, runs
 from django_vzaps.events.lease import Lease, LeaseLost
 from django_vzaps.models import Event, EventState, HandlerRun, HandlerRunState, Instance, Lane
 
@@ -118,27 +118,20 @@ def _handle_safely(record: Event, lease: Lease) -> None:
 def _handle(record: Event, lease: Lease) -> None:
     event = inbound.from_record(record)
     found = {run.handler: run for run in record.runs.all()}
-    is_first, has_taken_time = not found, False
-    if is_first and isinstance(event, inbound.MessageEvent) and not event.is_revision:
+    if not found and isinstance(event, inbound.MessageEvent) and not event.is_revision:
         if hold := revisions.settle(event, may_hold=not doorbell.is_inline()):
             _hold(record, hold)
             return
         if record.state != EventState.PENDING:
             return
-    is_first = is_first and not event.is_revision
-    built_in = connection.HANDLERS
-    wanted = [handler for handler in (*built_in, *handlers.registered()) if handler.wants(event)]
+    wanted = [handler for handler in (*built_in.handlers(), *handlers.registered()) if handler.wants(event)]
+    has_taken_time = False
     for handler in wanted:
-        if is_first and handler not in built_in:
-            is_first = False
-            _announce(event)
         if runs.may_run(found.get(handler.name)):
             if has_taken_time:
                 lease.renew()
             has_taken_time = True
             found[handler.name] = runs.attempt(event, handler, found.get(handler.name))
-    if is_first:
-        _announce(event)
     _conclude(record, {handler.name for handler in wanted}, found.values())
 
 
@@ -147,10 +140,6 @@ def _hold(record: Event, time: timedelta) -> None:
     held.update(retry_at=timezone.now() + time)
     # A little later: the worker's clock need not be this one's.
     doorbell.ring_later(record.instance_id, record.lane, seconds=time.total_seconds() + 0.1)
-
-
-def _announce(event: inbound.InboundEvent) -> None:
-    signals.send_on_commit(signals.event_received, sender=Event, instance=event.instance, event=event)
 
 
 def _conclude(record: Event, wanted: Collection[str], found: Collection[HandlerRun]) -> None:
@@ -162,7 +151,7 @@ def _conclude(record: Event, wanted: Collection[str], found: Collection[HandlerR
         retry_at = timezone.now() + min(_FIRST_RETRY * 4 ** min(max(again) - 1, _FOURFOLD), _LAST_RETRY)
     elif any(run.state in (HandlerRunState.FAILED, HandlerRunState.INTERRUPTED) for run in found):
         state = EventState.FAILED
-    elif found or signals.event_received.has_listeners(Event):
+    elif found:
         state = EventState.DONE
     else:
         state = EventState.IGNORED

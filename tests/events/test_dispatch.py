@@ -266,6 +266,29 @@ def test_a_crash_in_a_handler_that_reaches_outside_is_shown_and_not_repeated(
     assert (state_of(event), run_of(event).state) == (EventState.FAILED, HandlerRunState.INTERRUPTED)
 
 
+@pytest.mark.django_db(transaction=True)
+def test_a_receiver_of_the_signal_kills_one_worker_only(instance: Instance, arrive: Arrive) -> None:
+    handled: list[int] = []
+
+    @on("Message")
+    def keep(event: MessageEvent) -> None:
+        handled.append(event.record.pk)
+
+    def die(event: InboundEvent, **kwargs: object) -> None:
+        if event.record == deadly:
+            raise Killed
+
+    signals.event_received.connect(die)
+    try:
+        deadly, other = arrive(), arrive()
+        drain_until_killed(instance)
+        drain(instance)
+    finally:
+        signals.event_received.disconnect(die)
+    assert handled == [deadly.pk, other.pk]
+    assert (state_of(deadly), state_of(other)) == (EventState.FAILED, EventState.DONE)
+
+
 def test_a_reply_whose_answer_never_came_is_not_repeated(instance: Instance, arrive: Arrive) -> None:
     seen: list[int] = []
 

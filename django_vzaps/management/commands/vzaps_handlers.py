@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils.translation import gettext as _
 
-from django_vzaps.events import connection, handlers, inbound, runs
+from django_vzaps.events import built_in, handlers, inbound, runs
 from django_vzaps.events.handlers import Handler
 from django_vzaps.events.parsing import TYPES, normalised
 from django_vzaps.models import Event, EventState, HandlerRun, HandlerRunState
@@ -21,7 +21,7 @@ class Command(BaseCommand):
         parser.add_argument("--event", metavar="ID", type=int, help=_("Say what would run for this stored event."))
 
     def handle(self, *, type: str | None, event: int | None, **_options: Any) -> None:  # noqa: A002 - the option
-        registered = [*connection.HANDLERS, *handlers.registered()]
+        registered = [*built_in.handlers(), *handlers.registered()]
         if type is not None:
             registered = [each for each in registered if not each.types or normalised(type) in each.types]
         if event is not None:
