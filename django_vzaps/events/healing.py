@@ -127,7 +127,7 @@ def _take_in(instance: Instance, log: FailedLog, report: _Report, *, oldest: dat
         report.note(log, HealingOutcome.UNRECOVERABLE, _("VZaps' log does not hold what was to be delivered."))
         return
     if len(body) > conf.current().webhook_max_bytes:
-        report.note(log, HealingOutcome.UNRECOVERABLE, _('It is larger than VZAPS["WEBHOOK_MAX_BYTES"].'))
+        report.note(log, HealingOutcome.UNRECOVERABLE, _("It is larger than VZAPS['WEBHOOK_MAX_BYTES']."))
         return
     if log.failed_at is None:
         occurred_at = storing.occurred_at(body)
@@ -146,7 +146,7 @@ def _take_in(instance: Instance, log: FailedLog, report: _Report, *, oldest: dat
     )
     # Stored first: who dies in between finds it present the next time, and nothing is lost.
     if received.pk is None:
-        report.note(log, HealingOutcome.PRESENT, _('VZAPS["EVENT_STORAGE"] drops events of this type.'))
+        report.note(log, HealingOutcome.PRESENT, _("VZAPS['EVENT_STORAGE'] drops events of this type."))
     else:
         outcome = HealingOutcome.RECOVERED if received.is_new else HealingOutcome.PRESENT
         report.note(log, outcome, event_id=received.pk)

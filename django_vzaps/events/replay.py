@@ -165,8 +165,10 @@ def _chosen(names: Collection[str]) -> tuple[Handler, ...]:
     for name in names:
         if name not in known:
             near = get_close_matches(name, known, n=1, cutoff=0.4)
-            said = _("There is no handler “%(name)s”.") % {"name": name}
-            raise UnknownHandler(f"{said} {_('Is it %(near)s?') % {'near': near[0]} if near else ''}".strip())
+            said = [_("There is no handler “%(name)s”.") % {"name": name}]
+            if near:
+                said.append(_("Is it %(near)s?") % {"near": near[0]})
+            raise UnknownHandler(" ".join(said))
     return tuple(handler for handler in registered if not names or handler.name in names)
 
 

@@ -435,7 +435,7 @@ class Migration(migrations.Migration):
                 ("log_id", django_vzaps.models.fields.ExactCharField(max_length=128, verbose_name="log id")),
                 ("outcome", models.CharField(max_length=16, verbose_name="outcome")),
                 ("detail", models.TextField(blank=True, verbose_name="detail")),
-                ("failed_at", models.DateTimeField(blank=True, null=True, verbose_name="failed")),
+                ("failed_at", models.DateTimeField(blank=True, null=True, verbose_name="failed at")),
                 ("seen_at", models.DateTimeField(default=django.utils.timezone.now, verbose_name="seen")),
                 (
                     "event",

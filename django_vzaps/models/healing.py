@@ -65,7 +65,7 @@ class FailedDelivery(models.Model):
     run = models.ForeignKey(
         HealingRun, on_delete=models.CASCADE, related_name="deliveries", verbose_name=_("healing run")
     )
-    failed_at = models.DateTimeField(_("failed"), null=True, blank=True)
+    failed_at = models.DateTimeField(_("failed at"), null=True, blank=True)
     seen_at = models.DateTimeField(_("seen"), default=timezone.now)
 
     class Meta:

@@ -119,7 +119,7 @@ def doubt(operation: Operation) -> str:
         return ""
     if "url" in webhook.drift:
         seen = _(
-            "VZaps accepted the new URL, but shows another one: %(where)s. An event at the new URL settles it."
+            "VZaps accepted the new URL, but shows this: %(where)s. An event at the new URL settles it."
         ) % {"where": webhook.actual_host_and_path or _("no address")}
     elif webhook.secret_hash != operation.baseline["webhook"]["secret_hash"]:
         seen = _("VZaps accepted the new URL, but still shows the old one.")
@@ -245,8 +245,8 @@ def _find_out_present_secret(instance: Instance, *, may_take_over: bool) -> None
             _(
                 "VZaps was given a new URL before, and shows neither that nor the one before it, but this: %(where)s. "
                 "Nothing was sent: events to both are accepted, and a third one would shut out one that VZaps may "
-                "have. Try again when it shows one of them, or an event came to the new one. If it has another webhook "
-                "now, set that to another host in VZaps' web app, then set the webhook here."
+                "have. Try again when it shows one of them, or an event came to the new one. If somebody else set "
+                "this one on purpose, give VZaps a URL of another host in its web app; then set the webhook here."
             )
             % {"where": webhook.actual_host_and_path or _("no address")}
         )

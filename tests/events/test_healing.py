@@ -249,5 +249,5 @@ def test_the_command_reports(fake_vzaps: FakeVZaps, instance: Instance) -> None:
     with pytest.raises(CommandError, match="There is no instance"):
         call_command("vzaps_heal", instance="VZ-nobody", stdout=StringIO())
     fake_vzaps.faults.add("logs_search", status=500, times=None)
-    with pytest.raises(CommandError, match="1 delivery logs could not be read"):
+    with pytest.raises(CommandError, match="Delivery logs that could not be read: 1"):
         call_command("vzaps_heal", stdout=StringIO())

@@ -211,7 +211,7 @@ def test_the_command_says_what_it_would_do_and_does_it(
 ) -> None:
     two.is_broken = False
     said = say("vzaps_replay", "--type", "Message", "--dry-run")
-    assert "Would be replayed: 1 events." in said
+    assert "Events that would be replayed: 1." in said
     assert f"{name_of('broken')}: 1" in said
     with pytest.raises(CommandError, match="Say which events"):
         say("vzaps_replay")
@@ -221,7 +221,7 @@ def test_the_command_says_what_it_would_do_and_does_it(
     with pytest.raises(CommandError, match="Nothing was replayed"):
         say("vzaps_replay", "--event", str(failed.pk))
     assert two.calls == []
-    assert "Replayed: 1 events." in say("vzaps_replay", "--since", "2020-01-01", "--no-input")
+    assert "Events replayed: 1." in say("vzaps_replay", "--since", "2020-01-01", "--no-input")
     assert two.calls == [f"broken {failed.pk}"]
 
 
@@ -237,8 +237,8 @@ def test_handlers_are_listed_with_what_they_want_and_what_they_would_do(failed: 
 
     explained = say("vzaps_handlers", "--event", str(failed.pk)).splitlines()[1:]
     verdicts = {line.split()[0]: line.split(maxsplit=1)[1] for line in explained}
-    assert verdicts[name_of("sound")] == "is done, after 1 attempts"
-    assert verdicts[name_of("broken")] == "failed 2 times: it is not run again by itself"
+    assert verdicts[name_of("sound")] == "is done (attempts: 1)"
+    assert verdicts[name_of("broken")] == "failed (attempts: 2): it is not run again by itself"
     assert verdicts[name_of("receipts")] == "is not called: type"
     with pytest.raises(CommandError, match="There is no event 4711"):
         say("vzaps_handlers", "--event", "4711")

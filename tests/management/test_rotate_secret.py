@@ -101,7 +101,7 @@ def test_one_that_fails_does_not_keep_the_others_back(fake_vzaps: FakeVZaps, man
 
     assert f"[1/2] {managed[0].vzaps_id} {managed[0].name}: VZaps did not accept the values." in said.err
     assert "[2/2]" in said.out
-    assert said.failure == "1 of 2 webhooks is not rotated, or was not seen to be."
+    assert said.failure == "1 of 2 secrets is not rotated, or was not seen to be."
 
 
 def test_a_url_that_was_not_seen_is_no_success(fake_vzaps: FakeVZaps, managed: list[Instance], run: Run) -> None:
@@ -135,7 +135,7 @@ def test_another_account_is_left_alone(fake_vzaps: FakeVZaps, managed: list[Inst
 
     said = run("vzaps_rotate_secret", "--all", "--account", "branch")
 
-    assert "There is no webhook to rotate." in said.out
+    assert "There is no webhook whose secret could be rotated." in said.out
     assert not said.failure
     assert not fake_vzaps.calls
 

@@ -215,7 +215,7 @@ def test_a_url_that_is_neither_keeps_both_also_at_the_next_rotation(
 
     operation = webhooks.rotate(managed, actor=None)
 
-    assert "but shows another one" in webhooks.doubt(operation)
+    assert "but shows this" in webhooks.doubt(operation)
     with pytest.raises(services.ChangeFailed, match="shows neither that nor the one before it"):
         webhooks.rotate(managed, actor=None)
     assert len(fake_vzaps.calls_to("webhook_set")) == 1

@@ -83,13 +83,13 @@ def _verdict(handler: Handler, event: inbound.InboundEvent, run: HandlerRun | No
     if run is None:
         return _("would run")
     if run.state == HandlerRunState.DONE:
-        return _("is done, after %(count)d attempts") % {"count": run.attempts}
+        return _("is done (attempts: %(count)d)") % {"count": run.attempts}
     if run.state == HandlerRunState.INTERRUPTED:
         return _("was interrupted: it is not run again by itself")
     if run.state == HandlerRunState.FAILED and not runs.may_run(run):
-        return _("failed %(count)d times: it is not run again by itself") % {"count": run.attempts}
+        return _("failed (attempts: %(count)d): it is not run again by itself") % {"count": run.attempts}
     if run.state == HandlerRunState.FAILED:
-        return _("failed %(count)d times: it will be tried again") % {"count": run.attempts}
+        return _("failed (attempts: %(count)d): it will be tried again") % {"count": run.attempts}
     if run.state == HandlerRunState.SKIPPED:
         return _("was left out by a replay")
     return _("would run")

@@ -50,7 +50,7 @@ class Command(BaseCommand):
             }
         )
         if summary.failed:
-            raise CommandError(_("%(count)d delivery logs could not be read.") % {"count": summary.failed})
+            raise CommandError(_("Delivery logs that could not be read: %(count)d.") % {"count": summary.failed})
 
     def _say(self, instance: Instance, run: HealingRun | None) -> None:
         if run is None:

@@ -47,20 +47,20 @@ class Command(BaseCommand):
         line = ProgressLine(self.stdout)
 
         def show(done: int) -> None:
-            line.show(_("%(count)s events so far") % {"count": done})
+            line.show(_("Events so far: %(count)s") % {"count": done})
 
         try:
             if dry_run or interactive:
                 planned = replay(events, dry_run=True, progress=show, **how)
                 line.clear()
-                self._say(_("Would be replayed: %(count)d events."), planned)
+                self._say(_("Events that would be replayed: %(count)d."), planned)
             if dry_run or (interactive and not (planned.events and self._is_sure())):
                 return
             done = replay(events, progress=show, **how)
         except UnknownHandler as error:
             raise CommandError(str(error)) from error
         line.clear()
-        self._say(_("Replayed: %(count)d events."), done)
+        self._say(_("Events replayed: %(count)d."), done)
 
     def _say(self, text: str, report: ReplayReport) -> None:
         self.stdout.write(text % {"count": report.events})

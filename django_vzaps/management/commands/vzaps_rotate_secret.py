@@ -45,8 +45,8 @@ class Command(BaseCommand):
         if failed:
             raise CommandError(
                 ngettext(
-                    "%(failed)d of %(all)d webhooks is not rotated, or was not seen to be.",
-                    "%(failed)d of %(all)d webhooks are not rotated, or were not seen to be.",
+                    "%(failed)d of %(all)d secrets is not rotated, or was not seen to be.",
+                    "%(failed)d of %(all)d secrets are not rotated, or were not seen to be.",
                     failed,
                 )
                 % {"failed": failed, "all": len(chosen)}
@@ -61,7 +61,7 @@ class Command(BaseCommand):
                 _("Instances without a webhook that this site manages, left alone: %(count)d.") % {"count": left_alone}
             )
         if not managed:
-            self.stdout.write(_("There is no webhook to rotate."))
+            self.stdout.write(_("There is no webhook whose secret could be rotated."))
         elif interactive:
             self._ask(len(managed))
         return managed
