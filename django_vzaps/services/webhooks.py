@@ -118,9 +118,9 @@ def doubt(operation: Operation) -> str:
     if not has_open_secrets(webhook):
         return ""
     if "url" in webhook.drift:
-        seen = _(
-            "VZaps accepted the new URL, but shows this: %(where)s. An event at the new URL settles it."
-        ) % {"where": webhook.actual_host_and_path or _("no address")}
+        seen = _("VZaps accepted the new URL, but shows this: %(where)s. An event at the new URL settles it.") % {
+            "where": webhook.actual_host_and_path or _("no address")
+        }
     elif webhook.secret_hash != operation.baseline["webhook"]["secret_hash"]:
         seen = _("VZaps accepted the new URL, but still shows the old one.")
     else:

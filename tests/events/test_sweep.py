@@ -65,6 +65,14 @@ def test_a_broker_that_is_down_is_reported(instance: Instance, arrive: Arrive, m
         call_command("vzaps_sweep", stdout=StringIO())
 
 
+@pytest.mark.usefixtures("_celery")
+def test_a_broker_that_was_down_a_moment_ago_is_tried(instance: Instance, arrive: Arrive, rung: list[int]) -> None:
+    doorbell.breaker.note(worked=False)
+    arrive()
+    assert sweep.sweep().woken == 1
+    assert rung == [instance.pk]
+
+
 def test_operations_past_their_deadline_become_unknown(instance: Instance) -> None:
     operation = Operation.objects.create(
         kind=OperationKind.RESTART, instance=instance, deadline=timezone.now() - timedelta(seconds=1)
