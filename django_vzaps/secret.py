@@ -23,7 +23,18 @@ SECRET_KEYS: Final = frozenset(
         "xclienttoken",
         "xinstancetoken",
         "authorization",
+        "clientsecretkey",
+        "secret",
+        "secretkey",
+        "webhooksecret",
+        "refreshtoken",
+        "apikey",
+        "xapikey",
+        "password",
         "qrcode",
+        "qrcodes",
+        "qrcodebase64",
+        "qrbase64",
         "qr",
         "linkingcode",
         "paircode",
@@ -94,29 +105,19 @@ def redacted(value: Any) -> Any:
     Empty values stay as they are: they say that nothing was there.
     """
     if isinstance(value, Mapping):
-        return {
-            key: MASK if _is_secret(key) and item not in (None, "", [], {}) else redacted(item)
-            for key, item in value.items()
-        }
+        return {key: MASK if is_secret_name(key) and is_there(item) else redacted(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [redacted(item) for item in value]
     return value
 
 
-def holds_secret(value: Any) -> bool:
-    """Whether :func:`redacted` would mask something. Cheaper than to make the copy and compare."""
-    if isinstance(value, dict):
-        return any(
-            (_is_secret(key) and item not in (None, "", [], {})) or (type(item) in _NESTED and holds_secret(item))
-            for key, item in value.items()
-        )
-    return isinstance(value, list) and any(type(item) in _NESTED and holds_secret(item) for item in value)
+def is_there(value: Any) -> bool:
+    """Whether a value is one to be masked."""
+    return value not in (None, "", [], {})
 
 
-_NESTED: Final = frozenset({dict, list})
-
-
-def _is_secret(key: object) -> bool:
+def is_secret_name(key: object) -> bool:
+    """Whether what stands under this name is a secret, however the name is spelled."""
     name = str(key)
     # A stranger may send names of any length: those are not remembered.
     return (_named_secret if len(name) < _USUAL_LENGTH else _named_secret.__wrapped__)(name)

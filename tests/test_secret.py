@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from django_vzaps.secret import MASK, Secret, redacted
+from django_vzaps.secret import MASK, SECRET_KEYS, Secret, redacted
 
 PLANTED = "planted-secret-value"
 
@@ -103,7 +103,9 @@ def test_any_texts_compare_without_an_error_that_shows_them(one: str, other: str
     [
         "token", "Token", "instance_token", "instanceToken", "Instance-Token", "X-Instance-Token", "client_token",
         "clientSecret", "CLIENT_SECRET", "access_token", "accessToken", "Authorization", "QRCode", "qr_code",
-        "LinkingCode", "linking_code", "pair_code", "X-Client-Token",
+        "LinkingCode", "linking_code", "pair_code", "pairingCode", "X-Client-Token", "qr_code_base64", "Password",
+        "api_key", "X-API-Key", "client_secret_key", "refreshToken", "webhook_secret", "secret_key",
+        "secret", "qr_base64", "qrCodes", *sorted(SECRET_KEYS),
     ],
 )  # fmt: skip
 def test_every_spelling_of_a_secrets_name_is_masked_at_any_depth(name: str) -> None:
@@ -115,7 +117,9 @@ def test_every_spelling_of_a_secrets_name_is_masked_at_any_depth(name: str) -> N
     assert PLANTED in str(answer), "the answer itself stays as it was"
 
 
-@pytest.mark.parametrize("name", ["id", "tokens_used", "expires_in", "message", "qr_expires", "name"])
+@pytest.mark.parametrize(
+    "name", ["id", "tokens_used", "expires_in", "message", "qr_expires", "name", "code", "media_key", "message_secret"]
+)
 def test_other_names_are_left_alone(name: str) -> None:
     assert redacted({name: "shown"}) == {name: "shown"}
 

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from django_vzaps import conf
-from django_vzaps.events import keys, parsing, policies
+from django_vzaps.events import keys, masking, parsing, policies
 from django_vzaps.events.parsing import Envelope, Jid
 from django_vzaps.models import Event, EventSource, EventState, Lane
 from django_vzaps.models.fields import storable
-from django_vzaps.secret import MASK, holds_secret, redacted
 
 _TYPE_LENGTH: Final = 64
 _ID_LENGTH: Final = 128
@@ -58,6 +56,7 @@ def receive(
     What is not a JSON object is kept as ``unparsed``, for a person to see. What names another instance, in the body
     or in ``named`` (the header ``X-Instance-ID``, API.md section 6), is kept as ``misdirected`` and never acted on:
     this instance's URL was entered there by mistake. Secrets are masked; otherwise the text is kept as it came.
+    Keys are made of what came: two QR codes are two events, though they look the same once they are masked.
     ``origin_id`` is the id that a realtime frame or a delivery log has: unique for the instance and the ``source``.
     Raises what the database raises.
     """
@@ -66,7 +65,12 @@ def receive(
         row = _parsed(text, vzaps_id=vzaps_id, named=named)
     except (ValueError, RecursionError):
         # Not JSON, not an object, nested too deeply, or with a number of thousands of digits.
-        row = _Row(type="", payload=_masked(text), key=keys.text_key(text), state=EventState.UNPARSED)
+        row = _Row(
+            type="",
+            payload=storable(masking.text_without_secrets(text)),
+            key=keys.text_key(text),
+            state=EventState.UNPARSED,
+        )
     if policies.policy_of(row.type) == conf.DROP:
         return Received(pk=None)
     stored = Event.objects.store(
@@ -110,17 +114,21 @@ def _parsed(text: str, *, vzaps_id: str, named: str) -> _Row:
     body = parsing.decoded(body)
     payload = parsing.unwrapped(body)
     envelope = Envelope(payload)
-    ids = parsing.texts(envelope.first("id", "messageids", "messageid"))
-    event_type = storable(parsing.canonical_type(envelope.top.get("type")), _TYPE_LENGTH)
+    is_anothers = _is_anothers(envelope, vzaps_id, named)
+    clean = masking.without_secrets(body)
+    shown = envelope if clean is body else Envelope(parsing.unwrapped(clean))
+    ids = parsing.texts(shown.first("id", "messageids", "messageid"))
+    event_type = storable(parsing.canonical_type(shown.top.get("type")), _TYPE_LENGTH)
     return _Row(
         type=event_type,
         lane=policies.lane_of(event_type),
-        payload=storable(json.dumps(redacted(body)) if holds_secret(body) else text),
-        key=keys.semantic_key(payload, envelope),
-        state=EventState.MISDIRECTED if _is_anothers(envelope, vzaps_id, named) else EventState.PENDING,
+        payload=storable(text if clean is body else json.dumps(clean)),
+        # By its words: what was meant for another instance may mean the same as what comes for this one.
+        key=keys.text_key(text) if is_anothers else keys.semantic_key(payload, envelope),
+        state=EventState.MISDIRECTED if is_anothers else EventState.PENDING,
         occurred_at=parsing.moment(envelope.first("timestamp")),
         message_id=storable(ids[0], _ID_LENGTH) if len(ids) == 1 else "",
-        chat=storable(Jid.parse(envelope.first("chat")), _ID_LENGTH),
+        chat=storable(Jid.parse(shown.first("chat")), _ID_LENGTH),
     )
 
 
@@ -128,20 +136,3 @@ def _is_anothers(envelope: Envelope, vzaps_id: str, named: str) -> bool:
     claims = (named, envelope.top.get("instanceid"))
     # Only what looks like a VZaps id says so: nothing is documented about these places.
     return any(isinstance(claim, str) and claim.startswith("VZ") and claim != vzaps_id for claim in claims)
-
-
-_NAMED_TEXT: Final = re.compile(
-    r"""(?P<quote>\\{0,8}["'])(?P<name>[A-Za-z_-]{1,40})(?P=quote)\s*:\s*(?P<open>\\{0,8}["'])(?P<value>[^"'\\]*)"""
-)
-
-
-def _masked(text: str) -> str:
-    """The text with the values of secrets masked, as far as they can be told in what is not JSON."""
-
-    def mask(found: re.Match[str]) -> str:
-        value = found["value"]
-        if not value or redacted({found["name"]: value}) == {found["name"]: value}:
-            return found[0]
-        return found[0].removesuffix(value) + MASK
-
-    return storable(_NAMED_TEXT.sub(mask, text))

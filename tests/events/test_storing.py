@@ -65,7 +65,9 @@ def test_the_ids_of_several_messages_are_no_message_id(instance: Instance) -> No
 
 @pytest.mark.parametrize("wrap", [lambda body: body, lambda body: {"json_data": json.dumps(body)}])
 def test_secrets_are_masked_before_they_are_stored(instance: Instance, wrap: Any) -> None:
-    event = receive(instance, wrap({"type": "QR", "event": {"QRCode": "planted", "instance_token": "planted", "n": 1}}))
+    event = receive(
+        instance, wrap({"type": "New", "event": {"QRCode": "planted", "instance_token": "planted", "n": 1}})
+    )
     assert "planted" not in event.payload
     assert MASK in event.payload
     assert json.dumps(event.body).count(MASK) == 2
@@ -130,6 +132,24 @@ def test_what_names_another_instance_is_kept_and_never_acted_on(instance: Instan
     assert receive(instance, {**events.connected(), "instance_id": "VZ9999"}).state == EventState.MISDIRECTED
     assert receive(instance, {"instanceId": "VZ9999", "json_data": events.message()}).state == EventState.MISDIRECTED
     assert receive(instance, events.connected(), named="VZ9999").state == EventState.MISDIRECTED
+
+
+@pytest.mark.parametrize("order", [1, -1], ids=["anothers first", "own first"])
+def test_a_copy_for_another_instance_is_no_copy_of_this_ones_message(instance: Instance, order: int) -> None:
+    message = events.message("to all", group=True, message_id="3EB0A", timestamp="2026-09-20T11:00:00Z")
+    bodies = [{"json_data": message, "instance_id": name} for name in ("VZ9999", instance.vzaps_id)]
+    for body in bodies[::order]:
+        for _ in range(2):
+            receive(instance, body)
+    found = Event.objects.values_list("state", "duplicates")
+    assert sorted(found) == [(EventState.MISDIRECTED, 1), (EventState.PENDING, 1)]
+
+
+def test_a_copy_that_only_its_header_misdirects_is_told_apart_as_well(instance: Instance) -> None:
+    message = events.message("to all", group=True)
+    assert receive(instance, message, named="VZ9999").state == EventState.MISDIRECTED
+    assert receive(instance, message, named=instance.vzaps_id).state == EventState.PENDING
+    assert receive(instance, message).duplicates == 1
 
 
 def test_what_names_this_instance_or_nothing_known_is_taken(instance: Instance) -> None:
