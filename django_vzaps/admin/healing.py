@@ -53,7 +53,16 @@ class FailedDeliveryAdmin(_LogAdmin):
     list_select_related = ("instance", "event")
     search_fields = ("log_id__exact",)
     search_help_text = _("Search by the id in VZaps' delivery log.")
-    fields = readonly_fields = ("log_id", "instance", "run", "outcome_shown", "failed_at", "event_shown", "detail")
+    fields = readonly_fields = (
+        "log_id",
+        "instance",
+        "run",
+        "outcome_shown",
+        "failed_at",
+        "event_shown",
+        "detail",
+        "retry_at",
+    )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[FailedDelivery]:
         """With the type of each event, and without its payload."""
@@ -75,13 +84,14 @@ class FailedDeliveryAdmin(_LogAdmin):
 
 @admin.register(HealingRun)
 class HealingRunAdmin(_LogAdmin):
-    list_display = ("started_at", "instance", "counts_shown", "problems_shown")
+    list_display = ("started_at", "seen_at", "instance", "counts_shown", "problems_shown")
     list_filter = (NeedsAttentionFilter,)
     list_select_related = ("instance",)
     fields = readonly_fields = (
         "instance",
         "started_at",
         "finished_at",
+        "seen_at",
         "looked_since",
         "missing",
         "recovered",

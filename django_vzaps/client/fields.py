@@ -65,6 +65,10 @@ class Fields:
     def has(self, name: str) -> bool:
         return plain(name) in self._values
 
+    def values(self) -> Iterator[Any]:
+        """Every value, whatever its name."""
+        yield from self._values.values()
+
     def text(self, *names: str) -> str | None:
         value = self.value(*names)
         if isinstance(value, bool) or not isinstance(value, str | int):

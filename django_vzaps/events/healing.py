@@ -1,7 +1,7 @@
 """Taking in what VZaps failed to deliver: best effort, since what its log keeps, and how long, is not documented.
 
 Every delivery that its log calls failed is taken in once, through the same inbox as the webhook. What had arrived
-after all meets its copy there and only counts.
+after all meets its copy there and only counts. What could not be recovered is tried again while it is listed.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from django.db import IntegrityError, transaction
-from django.db.models import F
+from django.db import models
+from django.db.models import Max
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from django_vzaps import conf
 from django_vzaps.client import VZapsNotFoundError, VZapsPermissionError, VZapsValidationError
 from django_vzaps.events import dispatch, storing
+from django_vzaps.events.healing_report import HealingReport, Verdict, put_off
 from django_vzaps.models import (
     Account,
-    Event,
     EventSource,
     FailedDelivery,
     HealingOutcome,
@@ -44,16 +44,10 @@ _ONE_INSTANCE: Final = (VZapsNotFoundError, VZapsPermissionError, VZapsValidatio
 #: VZaps' clock need not be ours, and what it failed to deliver it tried a while before.
 _SLACK: Final = timedelta(minutes=10)
 
-_COUNTERS: Final = {
-    HealingOutcome.RECOVERED: "recovered",
-    HealingOutcome.PRESENT: "present",
-    HealingOutcome.UNRECOVERABLE: "unrecoverable",
-}
-
 
 @dataclass(kw_only=True, slots=True)
 class HealingSummary:
-    """What a walk over the delivery logs did. ``failed`` counts instances whose log could not be read."""
+    """What a walk over the delivery logs did. ``failed`` counts instances whose log was not read to its end."""
 
     instances: int = 0
     failed: int = 0
@@ -64,22 +58,33 @@ class HealingSummary:
     problems: int = 0
 
 
+def managed() -> models.QuerySet[Instance]:
+    """The instances whose delivery log is ours to read: their webhook is managed here."""
+    return Instance.objects.present().filter(webhook__desired_events__isnull=False)
+
+
 def heal_all(
-    accounts: list[Account] | None = None, *, progress: Callable[[Instance, HealingRun | None], None] | None = None
+    accounts: list[Account] | None = None,
+    *,
+    vzaps_id: str | None = None,
+    progress: Callable[[Instance, HealingRun | None], None] | None = None,
 ) -> HealingSummary:
     """Look at the delivery log of every instance whose webhook is managed here, longest unseen first.
 
     An account that VZaps refuses, or whose calls fail for another reason than one instance, is left until the next
-    time. ``progress`` is called after each instance with its report.
+    time; an error of our own with one instance is no reason to leave the others. ``vzaps_id`` restricts it to one
+    instance. ``progress`` is called after each instance with its report.
     """
     summary = HealingSummary()
     if accounts is None:
         Account.objects.from_settings()
         accounts = list(Account.objects.filter(is_active=True))
     for account in accounts:
-        managed = Instance.objects.present().filter(account=account, webhook__desired_events__isnull=False)
-        for pk in managed.order_by(F("webhook__healed_at").asc(nulls_first=True)).values_list("pk", flat=True):
-            instance = Instance.objects.select_related("account", "webhook").get(pk=pk)
+        wanted = managed().filter(account=account)
+        for pk in _in_turn(wanted if vzaps_id is None else wanted.filter(vzaps_id=vzaps_id)):
+            instance = managed().select_related("account", "webhook").filter(pk=pk).first()
+            if instance is None:  # gone meanwhile, or no longer ours
+                continue
             run, error = _heal(instance)
             summary.instances += 1
             _add(summary, run)
@@ -87,7 +92,7 @@ def heal_all(
                 progress(instance, run)
             if error is not None:
                 summary.failed += 1
-                if not isinstance(error.error, _ONE_INSTANCE):
+                if isinstance(error, ServiceError) and not isinstance(error.error, _ONE_INSTANCE):
                     break
     return summary
 
@@ -101,42 +106,88 @@ def heal(instance: Instance) -> HealingRun | None:
     return _heal(instance)[0]
 
 
-def _heal(instance: Instance) -> tuple[HealingRun | None, ServiceError | None]:
-    started_at = timezone.now()
-    report = _Report(instance, started_at=started_at)
-    oldest = _oldest_of_ours(instance)
+def _in_turn(instances: models.QuerySet[Instance]) -> list[int]:
+    """Longest unseen first. A look that failed counts too: it must not stand before the others for ever."""
+    tried = instances.order_by("pk").annotate(tried_at=Max("healing_runs__seen_at"))
+    looks = {
+        pk: max((moment.timestamp() for moment in moments if moment is not None), default=0.0)
+        for pk, *moments in tried.values_list("pk", "webhook__healed_at", "tried_at")
+    }
+    return sorted(looks, key=looks.__getitem__)
+
+
+def _heal(instance: Instance) -> tuple[HealingRun | None, Exception | None]:
+    report = HealingReport(instance)
     try:
-        for page in deliveries.failed(instance):
-            for problem in page.problems:
-                report.problem(problem)
-            known = _known(instance, [log.id for log in page.logs])
-            for log in page.logs:
-                if log.id not in known and not _is_before(log.failed_at, oldest):
-                    _take_in(instance, log, report, oldest=oldest)
+        _look(instance, report)
     except ServiceError as error:
         logger.info("The delivery log of instance %s could not be read: %s", instance.pk, error)
         report.problem(str(error))
-        return report.saved(), error
-    Webhook.objects.filter(instance=instance).update(healed_at=started_at)
-    return report.finished(), None
+        return report.closed(is_complete=False), error
+    except Exception as error:
+        logger.exception("The delivery log of instance %s could not be taken in", instance.pk)
+        said = _("This site failed to take it in (%(error)s); its log has the details.")
+        report.problem(said % {"error": type(error).__name__})
+        return report.closed(is_complete=False), error
+    Webhook.objects.filter(instance=instance).update(healed_at=report.started_at)
+    return report.closed(is_complete=True), None
 
 
-def _take_in(instance: Instance, log: FailedLog, report: _Report, *, oldest: datetime | None) -> None:
+def _look(instance: Instance, report: HealingReport) -> None:
+    oldest = _oldest_of_ours(instance)
+    for page in deliveries.failed(instance):
+        for problem in page.problems:
+            report.problem(problem)
+        known = _known(instance, [log.id for log in page.logs])
+        ours = (log for log in page.logs if not _is_before(log.failed_at, oldest))
+        for log in sorted(ours, key=lambda log: log.id in known):
+            delivery = known.get(log.id)
+            if delivery is None:
+                _note(instance, log, report, oldest=oldest)
+            elif delivery.retry_at is not None:
+                _try_again(instance, log, delivery, report, oldest=oldest)
+
+
+def _note(instance: Instance, log: FailedLog, report: HealingReport, *, oldest: datetime | None) -> None:
+    try:
+        verdict = _taken_in(instance, log, oldest=oldest, looked_since=report.looked_since)
+    except ServiceError as error:
+        # It has its turn again later, and does not keep every look from those behind it.
+        report.note(log, Verdict(outcome=HealingOutcome.UNRECOVERABLE, detail=str(error)))
+        raise
+    # Stored first: who dies in between finds it present the next time, and nothing is lost.
+    report.note(log, verdict)
+    _wake(instance, verdict)
+
+
+def _try_again(
+    instance: Instance, log: FailedLog, delivery: FailedDelivery, report: HealingReport, *, oldest: datetime | None
+) -> None:
+    """What was unrecoverable may be readable by now: looked at when the list shows it, asked for ever more rarely."""
+    if not put_off(delivery) and log.payload is None:
+        return
+    looked_since = None if delivery.run is None else delivery.run.looked_since
+    verdict = _taken_in(instance, log, oldest=oldest, looked_since=looked_since)
+    report.amend(delivery, verdict)
+    _wake(instance, verdict)
+
+
+def _taken_in(instance: Instance, log: FailedLog, *, oldest: datetime | None, looked_since: datetime | None) -> Verdict:
     body = deliveries.body_of(instance, log)
     if body is None:
-        report.note(log, HealingOutcome.UNRECOVERABLE, _("VZaps' log does not hold what was to be delivered."))
-        return
+        said = _("VZaps' log does not hold what was to be delivered, or not under a known name.")
+        return Verdict(outcome=HealingOutcome.UNRECOVERABLE, detail=said)
     if len(body) > conf.current().webhook_max_bytes:
-        report.note(log, HealingOutcome.UNRECOVERABLE, _("It is larger than VZAPS['WEBHOOK_MAX_BYTES']."))
-        return
+        said = _("It is larger than VZAPS['WEBHOOK_MAX_BYTES'].")
+        return Verdict(outcome=HealingOutcome.UNRECOVERABLE, detail=said)
     if log.failed_at is None:
         occurred_at = storing.occurred_at(body)
-        if occurred_at is None and instance.webhook.healed_at is None:
+        if occurred_at is None and looked_since is None:
             said = _("Neither VZaps' log nor the event says when it was: it may be older than this site's webhook.")
-            report.note(log, HealingOutcome.UNRECOVERABLE, said)
-            return
+            return Verdict(outcome=HealingOutcome.UNRECOVERABLE, detail=said)
         if _is_before(occurred_at, oldest):
-            return
+            said = _("It is older than this site's webhook, or than what is kept.")
+            return Verdict(outcome=HealingOutcome.LEFT, detail=said)
     received = storing.receive(
         body,
         instance_id=instance.pk,
@@ -144,21 +195,22 @@ def _take_in(instance: Instance, log: FailedLog, report: _Report, *, oldest: dat
         source=EventSource.DELIVERY_LOG,
         origin_id=log.id,
     )
-    # Stored first: who dies in between finds it present the next time, and nothing is lost.
     if received.pk is None:
-        report.note(log, HealingOutcome.PRESENT, _("VZAPS['EVENT_STORAGE'] drops events of this type."))
-    else:
-        outcome = HealingOutcome.RECOVERED if received.is_new else HealingOutcome.PRESENT
-        report.note(log, outcome, event_id=received.pk)
-    if received.is_waiting:
-        dispatch.wake(instance.pk, received.lane)
+        return Verdict(outcome=HealingOutcome.PRESENT, detail=_("VZAPS['EVENT_STORAGE'] drops events of this type."))
+    outcome = HealingOutcome.RECOVERED if received.is_new else HealingOutcome.PRESENT
+    return Verdict(outcome=outcome, event_id=received.pk, lane=received.lane if received.is_waiting else None)
 
 
-def _known(instance: Instance, log_ids: list[str]) -> set[str]:
+def _wake(instance: Instance, verdict: Verdict) -> None:
+    if verdict.lane is not None:
+        dispatch.wake(instance.pk, verdict.lane)
+
+
+def _known(instance: Instance, log_ids: list[str]) -> dict[str, FailedDelivery]:
     """Those that were dealt with before. That the log still lists them is noted: so they are remembered on."""
     known = FailedDelivery.objects.filter(instance=instance, log_id__in=log_ids)
     known.update(seen_at=timezone.now())
-    return set(known.values_list("log_id", flat=True))
+    return {delivery.log_id: delivery for delivery in known.select_related("run")}
 
 
 def _oldest_of_ours(instance: Instance) -> datetime | None:
@@ -185,43 +237,3 @@ def _add(summary: HealingSummary, run: HealingRun | None) -> None:
     for name in ("missing", "recovered", "present", "unrecoverable"):
         setattr(summary, name, getattr(summary, name) + getattr(run, name))
     summary.problems += bool(run.problems)
-
-
-class _Report:
-    """The row of a look, written only when there is something to say."""
-
-    def __init__(self, instance: Instance, *, started_at: datetime) -> None:
-        self.run = HealingRun(instance=instance, started_at=started_at, looked_since=instance.webhook.healed_at)
-
-    def note(self, log: FailedLog, outcome: HealingOutcome, detail: str = "", *, event_id: int | None = None) -> None:
-        if self.run.pk is None:
-            self.saved()
-        try:
-            with transaction.atomic():
-                FailedDelivery.objects.create(
-                    instance=self.run.instance,
-                    run=self.run,
-                    log_id=log.id,
-                    outcome=outcome,
-                    detail=detail,
-                    event=None if event_id is None else Event(pk=event_id),
-                    failed_at=log.failed_at,
-                )
-        except IntegrityError:  # another look was quicker
-            return
-        self.run.missing += 1
-        counter = _COUNTERS[outcome]
-        setattr(self.run, counter, getattr(self.run, counter) + 1)
-
-    def problem(self, text: str) -> None:
-        self.run.problems = f"{self.run.problems}\n{text}".strip()
-
-    def finished(self) -> HealingRun | None:
-        if self.run.pk is None and not self.run.problems:
-            return None
-        self.run.finished_at = timezone.now()
-        return self.saved()
-
-    def saved(self) -> HealingRun:
-        self.run.save()
-        return self.run

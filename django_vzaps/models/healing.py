@@ -15,6 +15,7 @@ class HealingOutcome(models.TextChoices):
     RECOVERED = "recovered", _("recovered")
     PRESENT = "present", _("had arrived after all")
     UNRECOVERABLE = "unrecoverable", _("unrecoverable")
+    LEFT = "left", _("left alone")
 
 
 class HealingRun(models.Model):
@@ -22,7 +23,7 @@ class HealingRun(models.Model):
 
     The report: how many deliveries were ``missing`` (VZaps recorded them as failed, and they were not known here
     before), and of those ``recovered``, ``present`` and ``unrecoverable``; ``problems`` says in words what could not
-    be read.
+    be read. Looks in a row with the same problem and nothing else are one row, last ``seen_at``.
     """
 
     instance = models.ForeignKey(
@@ -30,6 +31,7 @@ class HealingRun(models.Model):
     )
     started_at = models.DateTimeField(_("started"), default=timezone.now, db_index=True)
     finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
+    seen_at = models.DateTimeField(_("last seen"), default=timezone.now)
     looked_since = models.DateTimeField(_("last look before"), null=True, blank=True)
     missing = models.PositiveIntegerField(_("missing"), default=0)
     recovered = models.PositiveIntegerField(_("recovered"), default=0)
@@ -47,7 +49,11 @@ class HealingRun(models.Model):
 
 
 class FailedDelivery(models.Model):
-    """A delivery that VZaps' log calls failed, and what was made of it: each is taken in once."""
+    """A delivery that VZaps' log calls failed, and what was made of it: each is taken in once.
+
+    One that could not be recovered is tried again at ``retry_at`` while it is listed. One that is none of ours is only
+    remembered, without a ``run``.
+    """
 
     instance = models.ForeignKey(
         Instance,
@@ -63,10 +69,16 @@ class FailedDelivery(models.Model):
         Event, on_delete=models.SET_NULL, null=True, blank=True, related_name="+", verbose_name=_("event")
     )
     run = models.ForeignKey(
-        HealingRun, on_delete=models.CASCADE, related_name="deliveries", verbose_name=_("healing run")
+        HealingRun,
+        on_delete=models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="deliveries",
+        verbose_name=_("healing run"),
     )
     failed_at = models.DateTimeField(_("failed at"), null=True, blank=True)
     seen_at = models.DateTimeField(_("seen"), default=timezone.now)
+    retry_at = models.DateTimeField(_("next attempt"), null=True, blank=True)
 
     class Meta:
         verbose_name = _("failed delivery")

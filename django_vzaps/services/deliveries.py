@@ -11,9 +11,16 @@ from typing import Any, Final, TypeVar
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from django_vzaps.client import VZapsClient, VZapsError, WebhookLog, WebhookLogPage
+from django_vzaps.client import (
+    VZapsAnswerError,
+    VZapsClient,
+    VZapsError,
+    VZapsNotFoundError,
+    WebhookLog,
+    WebhookLogPage,
+)
 from django_vzaps.models import Instance
-from django_vzaps.models.fields import storable
+from django_vzaps.models.fields import storable, storable_moment
 from django_vzaps.services.clients import client_for, token_of
 from django_vzaps.services.errors import ReadFailed, in_words
 
@@ -26,6 +33,9 @@ _NOT_FAILED: Final = frozenset(
     | {"pending", "queued", "retrying", "processing", "200", "201", "204"}
 )
 
+#: A log of which only the list knows, or whose page makes no sense: no reason to leave the others.
+_ONE_LOG: Final = (VZapsNotFoundError, VZapsAnswerError)
+
 Answer = TypeVar("Answer")
 
 
@@ -36,7 +46,7 @@ class FailedLog:
     id: str
     failed_at: datetime | None
     payload: Any
-    """What VZaps kept of the body, if the list showed it: see :func:`body_of`."""
+    """What VZaps kept of the body, or None where the list did not show it: see :func:`body_of`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,26 +60,32 @@ class FailedPage:
 def failed(instance: Instance) -> Iterator[FailedPage]:
     """The deliveries that VZaps failed to make, page by page, each once (API.md section 5.3).
 
-    How to ask for another page is not documented: where VZaps answers the same one again, that is a problem and the
-    end. Raises :class:`ReadFailed`, also between pages.
+    How to ask for another page is not documented, nor how many there are: without a total, pages are read until one
+    brings nothing new. That is a problem only where VZaps says that there is more. Raises :class:`ReadFailed`, also
+    between pages.
     """
     seen: set[str] = set()
+    read = 0
     for number in range(1, MOST_PAGES + 1):
         answer = _page(instance, number)
         fresh = [log for log in answer.content if log.id not in seen]
         seen.update(log.id for log in fresh)
-        if number > 1 and answer.content and not fresh:
-            yield FailedPage(logs=(), problems=(_("VZaps' delivery log has more pages, and answers the first again."),))
+        if not fresh and (answer.content or not answer.without_id):
+            if number > 1 and _is_promised(answer, number, read):
+                problem = _("VZaps' delivery log says that there is more, and does not show it.")
+                yield FailedPage(logs=(), problems=(problem,))
             return
+        read += len(fresh) + answer.without_id
         yield FailedPage(
             logs=tuple(
-                FailedLog(id=storable(log.id, 128), failed_at=log.created_at, payload=log.payload)
+                FailedLog(id=storable(log.id, 128), failed_at=storable_moment(log.created_at), payload=log.payload)
                 for log in fresh
                 if _is_failed(log)
             ),
             problems=_problems(answer),
         )
-        if not answer.content or not _has_more(answer, number, len(seen)):
+        is_guess = answer.total is None and answer.total_pages is None
+        if not (fresh if is_guess else _is_promised(answer, number + 1, read)):
             return
     problem = _("The delivery log was read up to page %(count)d; there are more.") % {"count": MOST_PAGES}
     yield FailedPage(logs=(), problems=(problem,))
@@ -77,18 +93,25 @@ def failed(instance: Instance) -> Iterator[FailedPage]:
 
 def body_of(instance: Instance, log: FailedLog) -> bytes | None:
     """The body that VZaps failed to deliver; None where it did not keep it. Raises :class:`ReadFailed`."""
-    payload = log.payload
-    if payload in (None, "", {}, []):
-        payload = _read(
+    payload = _kept(instance, log) if log.payload is None else log.payload
+    if payload is None:
+        return None
+    text = payload if isinstance(payload, str) else json.dumps(payload)
+    return text.encode("utf-8", "replace")
+
+
+def _kept(instance: Instance, log: FailedLog) -> Any:
+    try:
+        return _read(
             instance,
             lambda api: api.webhooks.get_log(
                 instance_id=instance.vzaps_id, log_id=log.id, instance_token=token_of(instance)
             ),
         ).payload
-    if payload in (None, "", {}, []):
-        return None
-    text = payload if isinstance(payload, str) else json.dumps(payload)
-    return text.encode("utf-8", "replace")
+    except ReadFailed as error:
+        if isinstance(error.error, _ONE_LOG):
+            return None
+        raise
 
 
 def _page(instance: Instance, number: int) -> WebhookLogPage:
@@ -106,10 +129,11 @@ def _is_failed(log: WebhookLog) -> bool:
     return (log.status or "").strip().lower() not in _NOT_FAILED
 
 
-def _has_more(answer: WebhookLogPage, number: int, seen: int) -> bool:
+def _is_promised(answer: WebhookLogPage, number: int, read: int) -> bool:
+    """Whether VZaps says that there is this page, after so many rows were read."""
     if answer.total_pages is not None:
-        return number < answer.total_pages
-    return answer.total is not None and seen + answer.without_id < answer.total
+        return number <= answer.total_pages
+    return answer.total is not None and read < answer.total
 
 
 def _problems(answer: WebhookLogPage) -> tuple[str, ...]:

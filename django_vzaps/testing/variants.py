@@ -24,7 +24,7 @@ class Variants:
     event_list: Literal["string", "array"] = "string"
     """How an instance shows ``events_subscribe`` (API.md 17.8)."""
     omit_from_list: Set[str] = frozenset()
-    """Keys left out of a list answer, such as ``total`` or ``summary`` (API.md 3.4)."""
+    """Keys left out of a list, such as ``total`` or ``summary`` (API.md 3.4), and of the delivery log (5.3)."""
     max_page_size: int | None = None
     """A page size above this is lowered without a word."""
     created_status: int = 200

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from django_vzaps.models import Event, FailedDelivery, HealingRun, Instance
+from django_vzaps.models import Event, FailedDelivery, HealingOutcome, HealingRun, Instance
 from tests.admin.conftest import StaffWith, page, text_of
 
 
@@ -28,6 +30,41 @@ def test_a_report_leads_to_its_deliveries_and_they_to_their_events(instance: Ins
     assert f"{run.pk}-0" in deliveries
     assert f"{other.pk}-0" not in deliveries
     assert page("event_change", run.deliveries.get().event_id) in deliveries
+
+
+def test_the_filter_shows_what_needs_a_person(instance: Instance, browser: Client) -> None:
+    runs = {
+        "recovered": HealingRun.objects.create(instance=instance, missing=1, recovered=1),
+        "unrecoverable": HealingRun.objects.create(instance=instance, missing=1, unrecoverable=1),
+        "problems": HealingRun.objects.create(instance=instance, problems="Page 2 was not read"),
+    }
+    for wanted in ("unrecoverable", "problems"):
+        html = text_of(browser.get(page("healingrun_changelist"), {"needs": wanted}))
+        for name, run in runs.items():
+            assert (page("healingrun_change", run.pk) in html) == (name == wanted)
+
+
+def test_a_lasting_problem_shows_since_when_and_when_last(instance: Instance, browser: Client) -> None:
+    since, last = datetime(2031, 5, 4, 12, tzinfo=UTC), datetime(2031, 6, 7, 12, tzinfo=UTC)
+    HealingRun.objects.create(instance=instance, problems="Page 2 was not read", started_at=since, seen_at=last)
+    html = text_of(browser.get(page("healingrun_changelist")))
+    assert "May 4, 2031" in html
+    assert "June 7, 2031" in html
+
+
+def test_what_is_left_alone_and_what_is_tried_again_is_shown(instance: Instance, browser: Client) -> None:
+    run = HealingRun.objects.create(instance=instance, missing=1, unrecoverable=1)
+    left = FailedDelivery.objects.create(instance=instance, log_id="old", outcome=HealingOutcome.LEFT)
+    again = FailedDelivery.objects.create(
+        instance=instance,
+        run=run,
+        log_id="lost",
+        outcome=HealingOutcome.UNRECOVERABLE,
+        retry_at=datetime(2031, 5, 4, 12, tzinfo=UTC),
+    )
+    assert "left alone" in text_of(browser.get(page("faileddelivery_changelist")))
+    assert "left alone" in text_of(browser.get(page("faileddelivery_change", left.pk)))
+    assert "May 4, 2031" in text_of(browser.get(page("faileddelivery_change", again.pk)))
 
 
 def test_the_lists_ask_the_same_however_long_they_are(instance: Instance, browser: Client) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection as database
+from django.db import transaction
 from django.utils import timezone
 
 from django_vzaps import services
@@ -89,6 +92,37 @@ def test_a_burst_is_one_question(instance: Instance, arrives: Arrives, sent: Sen
     assert connection.confirm(instance.pk)
     assert not connection.confirm(instance.pk)
     assert status_calls(fake_vzaps) == before + 1
+
+
+def test_two_who_are_to_ask_at_once_ask_once(
+    instance: Instance, arrives: Arrives, sent: Sent, fake_vzaps: FakeVZaps
+) -> None:
+    arrives(events.disconnected())
+    before = status_calls(fake_vzaps)
+    others: list[bool] = []
+
+    def another_is_quicker(execute: Callable[..., Any], *query: Any) -> Any:
+        found = execute(*query)
+        if not others:
+            others.append(False)
+            others.append(connection.confirm(instance.pk))
+        return found
+
+    with database.execute_wrapper(another_is_quicker):  # who has just read that there is something to ask
+        assert not connection.confirm(instance.pk)
+    assert others[-1]
+    assert status_calls(fake_vzaps) == before + 1
+
+
+def test_nobody_is_sent_to_ask_before_the_doubt_is_committed(instance: Instance, sent: Sent) -> None:
+    with suppress(LookupError), transaction.atomic():
+        connection.doubt(instance.pk)
+        raise LookupError
+    assert sent == [], "it never was"
+    with transaction.atomic():
+        connection.doubt(instance.pk)
+        assert sent == []
+    assert len(sent) == 1
 
 
 def test_an_event_while_vzaps_is_asked_is_asked_about_again(

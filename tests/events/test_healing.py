@@ -1,51 +1,36 @@
-"""What VZaps failed to deliver is taken in from its log, as far as it can be read."""
+"""What VZaps failed to deliver is taken in from its log: whose, in which turn, and what is said about it."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
+import logging
 from datetime import timedelta
-from io import StringIO
 from typing import Any
 
 import pytest
-from django.core.management import CommandError, call_command
+from django.db import DataError
 from django.utils import timezone
-from hypothesis import HealthCheck, given
-from hypothesis import settings as examples
-from hypothesis import strategies as st
 
-from django_vzaps import services
-from django_vzaps.client.answers.webhooks import WebhookLogPage
-from django_vzaps.events import MessageEvent, healing, on
+from django_vzaps.events import MessageEvent, healing, on, retention, storing
 from django_vzaps.models import (
     Account,
     Event,
     EventSource,
     FailedDelivery,
-    HealingOutcome,
     HealingRun,
     Instance,
     Operation,
+    Webhook,
 )
-from django_vzaps.testing import FakeVZaps, events
+from django_vzaps.services import deliveries
+from django_vzaps.testing import FakeVZaps
+from tests.events.delivery_log import fresh, managed_instance
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-Answers = Callable[..., None]
 
 
 @pytest.fixture
 def instance(fake_vzaps: FakeVZaps) -> Instance:
-    """One that was made here, and so has a webhook that this site manages."""
-    account = Account.objects.from_settings()
-    assert account is not None
-    instance = services.instances.create(account, name="Front desk", actor=None).instance
-    assert instance is not None
-    services.sessions.qr(instance)
-    fake_vzaps.scan(instance.vzaps_id)
-    Event.objects.all().delete()
-    return Instance.objects.select_related("webhook", "account").get(pk=instance.pk)
+    return managed_instance(fake_vzaps)
 
 
 @pytest.fixture
@@ -60,23 +45,17 @@ def seen() -> list[str]:
 
 
 @pytest.fixture
-def log_says(monkeypatch: pytest.MonkeyPatch) -> Answers:
-    """Have VZaps' log answer these pages to a search."""
+def looked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The instances whose log was looked at, in turn."""
+    found: list[int] = []
+    failed = deliveries.failed
 
-    def log_says(*pages: Any) -> None:
-        asked: list[int] = []
+    def look(instance: Instance) -> Any:
+        found.append(instance.pk)
+        return failed(instance)
 
-        def search(self: object, **filters: Any) -> WebhookLogPage:
-            asked.append(filters.get("page", 1))
-            return WebhookLogPage.of(pages[min(asked[-1], len(pages)) - 1])
-
-        monkeypatch.setattr("django_vzaps.client.resources.webhooks.Webhooks.search_logs", search)
-
-    return log_says
-
-
-def outcomes() -> list[str]:
-    return list(FailedDelivery.objects.order_by("pk").values_list("outcome", flat=True))
+    monkeypatch.setattr(deliveries, "failed", look)
+    return found
 
 
 def test_what_was_lost_is_recovered_once(fake_vzaps: FakeVZaps, instance: Instance, seen: list[str]) -> None:
@@ -99,6 +78,13 @@ def test_what_was_lost_is_recovered_once(fake_vzaps: FakeVZaps, instance: Instan
     assert instance.webhook.healed_at is not None
 
 
+def test_a_log_without_failures_costs_one_call(fake_vzaps: FakeVZaps, instance: Instance) -> None:
+    fake_vzaps.variants.omit_from_list = {"total", "total_pages"}
+    fake_vzaps.receive(instance.vzaps_id, "one")
+    assert healing.heal(instance) is None
+    assert [call.route for call in fake_vzaps.calls if call.route.startswith("log")] == ["logs_search"]
+
+
 def test_what_arrived_after_all_only_counts(fake_vzaps: FakeVZaps, instance: Instance, seen: list[str]) -> None:
     fake_vzaps.receive(instance.vzaps_id, "one")
     fake_vzaps.logs(instance.vzaps_id)[-1].status = "failed"  # our answer came too late
@@ -119,112 +105,85 @@ def test_a_lost_connected_event_only_makes_us_ask(fake_vzaps: FakeVZaps, instanc
     assert instance.confirm_connection_at is not None
 
 
-def test_what_the_log_does_not_hold_is_said(instance: Instance, log_says: Answers, settings: Any) -> None:
-    settings.VZAPS = {**settings.VZAPS, "WEBHOOK_MAX_BYTES": 1000}
-    now = timezone.now().isoformat()
-    log_says(
-        {
-            "content": [
-                {"id": "large", "payload": events.message("x" * 1000), "created_at": now},
-                {"id": "undated", "payload": {"type": "Connected"}},
-                {"id": "odd", "payload": "not json", "created_at": now},
-                {"status": "failed", "payload": {}},
-            ]
-        }
-    )
-    run = healing.heal(instance)
-    assert run is not None
-    assert outcomes() == [HealingOutcome.UNRECOVERABLE, HealingOutcome.UNRECOVERABLE, HealingOutcome.RECOVERED]
-    assert "1 delivery has no id" in run.problems
-    assert Event.objects.get().state == "unparsed"
-    assert all(FailedDelivery.objects.filter(outcome="unrecoverable").values_list("detail", flat=True))
-
-
-@pytest.mark.parametrize("payload", ["payload", "request_body", "body", "data"])
-@pytest.mark.parametrize("rows", ["content", "items", "logs"])
-@pytest.mark.parametrize("name", ["id", "logId", "uuid"])
-def test_other_names_are_understood(
-    instance: Instance, log_says: Answers, seen: list[str], payload: str, rows: str, name: str
+@pytest.mark.parametrize(("minutes", "recovered"), [(5, 1), (15, 0)])
+def test_what_failed_shortly_before_the_webhook_was_ours_may_be_ours_by_vzaps_clock(
+    fake_vzaps: FakeVZaps, instance: Instance, minutes: int, recovered: int
 ) -> None:
-    body = json.dumps({"json_data": events.message("hello")})
-    log_says({"success": True, "data": {rows: [{name: "whl_1", payload: body}]}})
-    assert healing.heal(instance)
-    assert seen == ["hello"]
+    Operation.objects.update(started_at=timezone.now())
+    fake_vzaps.faults.webhooks.lose(1)
+    fake_vzaps.receive(instance.vzaps_id, "one")
+    lost = fake_vzaps.logs(instance.vzaps_id)[-1]
+    lost.created_at = (timezone.now() - timedelta(minutes=minutes)).timestamp()
+    assert healing.heal_all().recovered == recovered
 
 
-_junk = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=10),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(st.sampled_from(["id", "status", "payload", "content", "total", "x"]), inner, max_size=4)
-    ),
-    max_leaves=10,
-)
+def test_what_is_still_listed_is_not_taken_in_again_after_it_was_pruned(
+    fake_vzaps: FakeVZaps, instance: Instance, seen: list[str], settings: Any
+) -> None:
+    settings.VZAPS = {**settings.VZAPS, "EVENT_RETENTION_DAYS": 30}
+    fake_vzaps.faults.webhooks.lose(1)
+    fake_vzaps.receive(instance.vzaps_id, "one")
+    healing.heal(instance)
+    long_ago = timezone.now() - timedelta(days=31)
+    Event.objects.update(received_at=long_ago)
+    FailedDelivery.objects.update(seen_at=long_ago)
 
-
-@examples(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(answer=_junk)
-def test_no_answer_breaks_it(instance: Instance, answer: Any) -> None:
-    from unittest.mock import patch
-
-    with patch(
-        "django_vzaps.client.resources.webhooks.Webhooks.search_logs", lambda self, **filters: WebhookLogPage.of(answer)
-    ):
-        run = healing.heal(instance)
-    assert run is None or run.finished_at or run.problems
-
-
-def test_a_log_that_pages_in_no_known_way_is_read_once_and_said(instance: Instance, log_says: Answers) -> None:
-    log_says({"content": [{"id": "one", "payload": {"type": "New", "n": 1}, "status": "failed"}], "total": 7})
-    run = healing.heal(instance)
-    assert run is not None
-    assert run.missing == 1
-    assert "answers the first again" in run.problems
-
-
-def test_every_page_is_read(instance: Instance, log_says: Answers, seen: list[str]) -> None:
-    log_says(
-        {"content": [{"id": "one", "payload": events.message("one")}], "total_pages": 2},
-        {"content": [{"id": "two", "payload": events.message("two")}], "total_pages": 2},
-    )
-    assert healing.heal(instance)
-    assert seen == ["one", "two"]
-
-
-def test_what_needs_no_help_is_left(instance: Instance, log_says: Answers) -> None:
-    rows = [{"id": word, "status": word, "payload": events.message()} for word in ("delivered", "SUCCESS", "pending")]
-    log_says({"content": rows})
-    assert healing.heal(instance) is None
-
-
-def test_what_was_meant_for_another_site_is_left(instance: Instance, log_says: Answers) -> None:
-    long_ago = timezone.now() - timedelta(days=1)
-    Operation.objects.update(started_at=timezone.now() - timedelta(hours=1))
-    old = events.message("old", timestamp=long_ago.isoformat())
-    log_says(
-        {
-            "content": [
-                {"id": "dated", "payload": old, "created_at": long_ago.isoformat()},
-                {"id": "undated", "payload": old},
-            ]
-        }
-    )
-    assert healing.heal(instance) is None
+    healing.heal(instance)
+    retention.prune()
     assert not Event.objects.exists()
+    assert healing.heal(instance) is None
+    assert seen == ["one"]
 
 
-def test_a_webhook_of_somebody_elses_is_not_read(fake_vzaps: FakeVZaps, instance: Instance) -> None:
-    instance.webhook.desired_events = None
-    instance.webhook.save()
+def test_a_site_without_time_zones_is_healed_too(fake_vzaps: FakeVZaps, settings: Any) -> None:
+    settings.USE_TZ, settings.TIME_ZONE = False, "America/Sao_Paulo"
+    instance = managed_instance(fake_vzaps)
+    fake_vzaps.faults.webhooks.lose(1)
+    fake_vzaps.receive(instance.vzaps_id, "one")
+    assert healing.heal_all().recovered == 1
+    failed_at = FailedDelivery.objects.get().failed_at
+    assert failed_at is not None
+    assert abs(failed_at - timezone.now()) < timedelta(minutes=5)
+
+
+def test_only_instances_that_are_ours_to_heal_are_looked_at(
+    fake_vzaps: FakeVZaps, instance: Instance, looked: list[int]
+) -> None:
+    removed, unmanaged = (managed_instance(fake_vzaps, name) for name in ("Removed", "Somebody else's"))
+    Instance.objects.filter(pk=removed.pk).update(removed_at=timezone.now())
+    Webhook.objects.filter(instance=unmanaged).update(desired_events=None)
+    assert healing.heal_all().instances == 1
+    assert looked == [instance.pk]
+
+    Account.objects.update(is_active=False)
     assert healing.heal_all().instances == 0
-    assert not fake_vzaps.calls_to("logs_search")
+    assert looked == [instance.pk]
+
+
+def test_one_that_went_meanwhile_is_left_out(fake_vzaps: FakeVZaps, instance: Instance, looked: list[int]) -> None:
+    other = managed_instance(fake_vzaps, "Other")
+    pks = {instance.pk, other.pk}
+
+    def progress(healed: Instance, run: HealingRun | None) -> None:
+        Instance.objects.filter(pk__in=pks - {healed.pk}).delete()
+
+    assert healing.heal_all(progress=progress).instances == 1
+    assert len(looked) == 1
+
+
+def test_longest_unseen_is_first(fake_vzaps: FakeVZaps, instance: Instance, looked: list[int]) -> None:
+    never, yesterday = managed_instance(fake_vzaps, "Never"), managed_instance(fake_vzaps, "Yesterday")
+    now = timezone.now()
+    Webhook.objects.filter(instance=instance).update(healed_at=now)
+    Webhook.objects.filter(instance=yesterday).update(healed_at=now - timedelta(days=1))
+    healing.heal_all()
+    assert looked == [never.pk, yesterday.pk, instance.pk]
 
 
 def test_one_instance_does_not_stop_the_others_and_a_dead_service_does(
     fake_vzaps: FakeVZaps, instance: Instance
 ) -> None:
-    other = services.instances.create(instance.account, name="Other", actor=None).instance
-    assert other is not None
+    managed_instance(fake_vzaps, "Other")
     fake_vzaps.faults.add("logs_search", status=404)
     summary = healing.heal_all()
     assert (summary.instances, summary.failed) == (2, 1)
@@ -236,18 +195,97 @@ def test_one_instance_does_not_stop_the_others_and_a_dead_service_does(
     assert HealingRun.objects.latest("pk").finished_at is None
 
 
-def test_the_command_reports(fake_vzaps: FakeVZaps, instance: Instance) -> None:
-    fake_vzaps.faults.webhooks.lose(1)
+def test_a_log_that_can_never_be_read_does_not_stand_before_the_others_for_ever(
+    fake_vzaps: FakeVZaps, instance: Instance, looked: list[int]
+) -> None:
+    other = managed_instance(fake_vzaps, "Other")
+    path = f"/instances/{instance.vzaps_id}/"
+    fake_vzaps.faults.add(
+        lambda request: "logs/search" in request.path and path in request.path, status=500, times=None
+    )
+    for _ in range(2):
+        healing.heal_all()
+    assert looked[0] == instance.pk
+    assert other.pk in looked
+
+
+def test_our_own_error_with_one_instance_is_reported_and_does_not_stop_the_others(
+    fake_vzaps: FakeVZaps,
+    instance: Instance,
+    seen: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    other = managed_instance(fake_vzaps, "Other")
+    fake_vzaps.faults.webhooks.lose(2)
     fake_vzaps.receive(instance.vzaps_id, "one")
-    out = StringIO()
-    call_command("vzaps_heal", stdout=out)
-    assert "Front desk: 1 missing, 1 recovered, 0 unrecoverable" in out.getvalue()
-    assert "1 delivery logs read: 1 deliveries missing, 1 recovered" in out.getvalue()
-    out = StringIO()
-    call_command("vzaps_heal", instance=instance.vzaps_id, stdout=out)
-    assert "0 deliveries missing" in out.getvalue()
-    with pytest.raises(CommandError, match="There is no instance"):
-        call_command("vzaps_heal", instance="VZ-nobody", stdout=StringIO())
-    fake_vzaps.faults.add("logs_search", status=500, times=None)
-    with pytest.raises(CommandError, match="Delivery logs that could not be read: 1"):
-        call_command("vzaps_heal", stdout=StringIO())
+    fake_vzaps.receive(other.vzaps_id, "two")
+    receive = storing.receive
+
+    def refuse(body: bytes, *, instance_id: int, **rest: Any) -> Any:
+        if instance_id == instance.pk:
+            raise DataError("too much")
+        return receive(body, instance_id=instance_id, **rest)
+
+    with monkeypatch.context() as patch, caplog.at_level(logging.ERROR, "django_vzaps"):
+        patch.setattr(storing, "receive", refuse)
+        summary = healing.heal_all()
+    assert (summary.instances, summary.failed, summary.recovered) == (2, 1, 1)
+    assert seen == ["two"]
+    assert "DataError" in HealingRun.objects.get(instance=instance).problems
+    assert "too much" in caplog.text
+    assert fresh(instance).webhook.healed_at is None
+
+    healing.heal_all()
+    assert seen == ["two", "one"], "nothing was given up"
+
+
+def test_a_lasting_problem_is_said_once(fake_vzaps: FakeVZaps, instance: Instance) -> None:
+    def look() -> HealingRun | None:
+        return healing.heal(fresh(instance))
+
+    fake_vzaps.faults.add("logs_search", status=404, times=4)
+    first = look()
+    assert first is not None
+    for _ in range(3):
+        last = look()
+    assert last == first == HealingRun.objects.get()
+    assert last is not None
+    assert last.started_at == first.started_at
+    assert last.seen_at > first.seen_at
+
+    fake_vzaps.faults.add("logs_search", status=403)
+    assert look() != first, "another problem"
+
+    assert look() is None
+    fake_vzaps.faults.add("logs_search", status=403)
+    look()
+    assert HealingRun.objects.count() == 3, "it was away in between"
+
+
+def test_what_was_found_has_a_report_of_its_own(fake_vzaps: FakeVZaps, instance: Instance) -> None:
+    fake_vzaps.faults.add("logs_search", status=404)
+    problem = healing.heal(instance)
+    fake_vzaps.faults.webhooks.lose(21)
+    for number in range(21):
+        fake_vzaps.receive(instance.vzaps_id, str(number))
+    fake_vzaps.faults.add(
+        lambda request: request.route == "logs_search" and request.json().get("page") == 2, status=404, times=2
+    )
+    found = healing.heal(instance)
+    assert found is not None
+    assert problem is not None
+    assert found != problem
+    assert (found.problems, found.recovered, found.finished_at) == (problem.problems, 20, None)
+    nothing_new = healing.heal(instance)
+    assert nothing_new is not None
+    assert (nothing_new.missing, nothing_new.problems) == (0, problem.problems)
+    rest = healing.heal(instance)
+    assert rest is not None
+    assert (rest.recovered, rest.problems) == (1, "")
+
+
+def test_only_the_given_accounts_are_looked_at(fake_vzaps: FakeVZaps, instance: Instance) -> None:
+    other = Account.objects.create(name="other")
+    assert healing.heal_all([other]).instances == 0
+    assert healing.heal_all([instance.account, other]).instances == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,6 +16,11 @@ from ..fields import Fields, logger, plain, without_urls
 _ROWS: Final = ("content", "items", "logs", "data", "results", "records", "rows")
 _PAYLOAD: Final = ("payload", "request_payload", "request_body", "body", "json_data", "event_data", "data", "content")
 _PLAIN_PAYLOAD: Final = frozenset(plain(name) for name in _PAYLOAD)
+_EMPTY: Final[tuple[Any, ...]] = (None, "", {}, [])
+
+#: Where a record of a request may have what was posted, and how deep.
+_IN_A_REQUEST: Final = ("body", "payload", "data")
+_DEEPEST: Final = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +55,9 @@ class WebhookSettings:
 class WebhookLog:
     """One delivery as VZaps recorded it (API.md section 5.3; the names of its fields are not documented).
 
-    ``payload`` is what was sent to the receiver, as VZaps keeps it: an object or JSON text. ``raw`` is without it, and
-    without any URL: the receiver's carries a secret.
+    ``payload`` is what was sent to the receiver, as VZaps keeps it: an object or JSON text, under a known name or
+    under any that has what looks like an event; None where there is nothing. ``raw`` is without it, and without any
+    URL: the receiver's carries a secret.
     """
 
     id: str
@@ -74,12 +81,10 @@ class WebhookLog:
         return cls(
             id=log_id,
             status=fields.text("status", "state", "result", "delivery_status"),
-            payload=fields.value(*_PAYLOAD),
+            payload=_payload(fields),
             attempts=len(attempts) if isinstance(attempts, list) else fields.integer("attempts"),
             created_at=fields.moment("created_at", "sent_at", "delivered_at", "attempted_at", "timestamp", "date"),
-            raw=without_urls(
-                {key: MASK if plain(key) in _PLAIN_PAYLOAD else value for key, value in fields.raw.items()}
-            ),
+            raw=without_urls({key: MASK if _is_payload(key, value) else value for key, value in fields.raw.items()}),
         )
 
 
@@ -111,9 +116,45 @@ class WebhookLogPage:
         return cls(
             page=fields.integer("page"),
             size=fields.integer("size", "page_size"),
-            total=fields.integer("total"),
+            total=fields.integer("total", "total_elements", "total_items", "total_count"),
             total_pages=fields.integer("total_pages"),
             content=tuple(content),
             without_id=without_id,
             raw={key: value for key, value in fields.raw.items() if key != name},
         )
+
+
+def _payload(fields: Fields) -> Any:
+    known = [value for name in _PAYLOAD if (value := fields.value(name)) not in _EMPTY]
+    events = (_event_in(value) for value in (*known, *fields.values()))
+    return next((event for event in events if event is not None), known[0] if known else None)
+
+
+def _is_payload(name: str, value: Any) -> bool:
+    return plain(name) in _PLAIN_PAYLOAD or _event_in(value) is not None
+
+
+def _event_in(value: Any, depth: int = _DEEPEST) -> Any:
+    """The body of an event in a value, as it is there: the value itself, or part of it; None where there is none."""
+    read = _decoded(value)
+    if not isinstance(read, Mapping) or not depth:
+        return None
+    fields = Fields(read)
+    if _is_event(fields):
+        return value
+    inner = (_event_in(fields.value(name), depth - 1) for name in _IN_A_REQUEST)
+    return next((event for event in inner if event is not None), None)
+
+
+def _is_event(fields: Fields) -> bool:
+    # Not by a type alone: that may be the type of an error, or of anything else.
+    return any(isinstance(_decoded(fields.value(name)), Mapping) for name in ("event", "json_data"))
+
+
+def _decoded(value: Any) -> Any:
+    if isinstance(value, str) and value.lstrip().startswith("{"):
+        try:
+            return json.loads(value)
+        except (ValueError, RecursionError):
+            return value
+    return value

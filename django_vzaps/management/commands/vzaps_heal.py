@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils.translation import gettext as _
 
-from django_vzaps.events.healing import HealingSummary, heal, heal_all
+from django_vzaps.events.healing import heal_all, managed
 from django_vzaps.management.accounts import add_account_option, chosen_accounts
 from django_vzaps.models import HealingRun, Instance
 
@@ -24,18 +24,9 @@ class Command(BaseCommand):
 
     def handle(self, *, instance: str | None, account: str | None, **_options: Any) -> None:
         accounts = list(chosen_accounts(account))
-        if instance is None:
-            summary = heal_all(accounts, progress=self._say)
-        else:
-            chosen = Instance.objects.filter(account__in=accounts, vzaps_id=instance, webhook__isnull=False)
-            found = chosen.select_related("account", "webhook").first()
-            if found is None:
-                raise CommandError(_("There is no instance “%(id)s” with a webhook.") % {"id": instance})
-            run = heal(found)
-            self._say(found, run)
-            summary = HealingSummary(instances=1, failed=int(run is not None and run.finished_at is None))
-            for name in ("missing", "recovered", "present", "unrecoverable"):
-                setattr(summary, name, getattr(run, name, 0))
+        if instance is not None and not managed().filter(account__in=accounts, vzaps_id=instance).exists():
+            raise CommandError(_("There is no instance “%(id)s” whose webhook this site manages.") % {"id": instance})
+        summary = heal_all(accounts, vzaps_id=instance, progress=self._say)
         self.stdout.write(
             _(
                 "%(instances)d delivery logs read: %(missing)d deliveries missing, %(recovered)d recovered, "

@@ -45,15 +45,14 @@ def search_logs(fake: FakeVZaps, request: Request) -> Answer:
     wanted = body.get("status")
     found = [entry for entry in reversed(instance.logs) if wanted in (None, "", entry.status)]
     rows = found[(page - 1) * size : page * size]
-    return _envelope(
-        {
-            "page": page,
-            "size": size,
-            "total": len(found),
-            "total_pages": math.ceil(len(found) / size),
-            "content": [_shown(entry) for entry in rows],
-        }
-    )
+    answer = {
+        "page": page,
+        "size": size,
+        "total": len(found),
+        "total_pages": math.ceil(len(found) / size),
+        "content": [_shown(entry) for entry in rows],
+    }
+    return _envelope({key: value for key, value in answer.items() if key not in fake.variants.omit_from_list})
 
 
 @route("log_get", "GET", "/instances/{id}/webhook/logs/{log_id}")
