@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
-from django.db import models
+from django.db import models, transaction
 from django.utils import timezone
 
 from django_vzaps import conf
@@ -43,18 +43,20 @@ def prune(*, dry_run: bool = False, progress: Callable[[int], None] | None = Non
     events = reports = payloads = 0
     if current.event_retention_days:
         before = timezone.now() - timedelta(days=current.event_retention_days)
-        events = pruning.delete(_finished(before))
+        events = sum(pruning.delete_events(rows) for rows in _finished(before))
         # Kept while VZaps' log still lists them: what is forgotten would be taken in as new.
         reports = pruning.delete(FailedDelivery.objects.filter(seen_at__lt=before))
-        reports += pruning.delete(HealingRun.objects.filter(started_at__lt=before, deliveries__isnull=True))
+        reports += pruning.delete(HealingRun.objects.filter(seen_at__lt=before, deliveries__isnull=True))
     if current.event_payload_days:
         before = timezone.now() - timedelta(days=current.event_payload_days)
-        payloads = pruning.erase(_finished(before).exclude(payload=""))
+        payloads = pruning.erase(Event.objects.erasable(before))
     return PruneReport(payloads=payloads, events=events, reports=reports)
 
 
-def _finished(before: datetime) -> models.QuerySet[Event]:
-    return Event.objects.filter(state__in=_FINISHED, received_at__lt=before)
+def _finished(before: datetime) -> Iterator[models.QuerySet[Event]]:
+    # State by state: only then the index on both gives the oldest of them.
+    for state in _FINISHED:
+        yield Event.objects.filter(state=state, received_at__lt=before).order_by("received_at")
 
 
 class _Pruning:
@@ -64,23 +66,42 @@ class _Pruning:
         self.done = 0
 
     def delete(self, rows: models.QuerySet[Row]) -> int:
-        # Without their columns: a payload may be megabytes.
-        return self._each_batch(rows, lambda batch: batch.only("pk").delete())
+        return self._each_batch(rows, _delete, _batches)
+
+    def delete_events(self, rows: models.QuerySet[Event]) -> int:
+        return self._each_batch(rows, _delete_locked, _oldest)
 
     def erase(self, rows: models.QuerySet[Event]) -> int:
-        return self._each_batch(rows, lambda batch: batch.update(payload=""))
+        return self._each_batch(rows, lambda batch: batch.update(payload=""), _oldest)
 
-    def _each_batch(self, rows: models.QuerySet[Row], change: Callable[[models.QuerySet[Row]], object]) -> int:
+    def _each_batch(
+        self,
+        rows: models.QuerySet[Row],
+        change: Callable[[models.QuerySet[Row]], int],
+        batches: Callable[[models.QuerySet[Row]], Iterator[list[int]]],
+    ) -> int:
         if self.dry_run:
             return rows.count()
         count = 0
-        for pks in _batches(rows):
-            change(rows.model._default_manager.filter(pk__in=pks))
-            count += len(pks)
+        for pks in batches(rows):
+            # Asked for once more: what was replayed meanwhile is pending again.
+            count += change(rows.filter(pk__in=pks))
             self.done += len(pks)
             if self.progress is not None:
                 self.progress(self.done)
         return count
+
+
+def _delete(batch: models.QuerySet[Row]) -> int:
+    # Without their columns: a payload may be megabytes.
+    return batch.only("pk").delete()[1].get(batch.model._meta.label, 0)
+
+
+@transaction.atomic
+def _delete_locked(batch: models.QuerySet[Event]) -> int:
+    # Django reads what else goes with them before it deletes them by their keys: nobody may replay one in between.
+    pks = list(batch.select_for_update().values_list("pk", flat=True))
+    return _delete(Event.objects.filter(pk__in=pks))
 
 
 def _batches(rows: models.QuerySet[Row]) -> Iterator[list[int]]:
@@ -89,3 +110,12 @@ def _batches(rows: models.QuerySet[Row]) -> Iterator[list[int]]:
     while pks := list(rows.filter(pk__gt=last).order_by("pk").values_list("pk", flat=True)[:BATCH]):
         yield pks
         last = pks[-1]
+
+
+def _oldest(rows: models.QuerySet[Event]) -> Iterator[list[int]]:
+    """The keys of events in batches, in the order of their arrival; those of one batch are no such rows by the next."""
+    following = rows
+    while found := list(following.values_list("pk", "received_at")[:BATCH]):
+        yield [pk for pk, _ in found]
+        # Not from the start: on PostgreSQL the index still leads to those that are gone.
+        following = rows.filter(received_at__gte=found[-1][1])

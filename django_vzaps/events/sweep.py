@@ -27,7 +27,7 @@ def sweep() -> SweepReport:
     """
     # What waits for a sweep has waited long enough: a broker that was down a moment ago is tried once more.
     doorbell.breaker.note(worked=True)
-    waiting = list(Event.objects.due().order_by().values_list("instance_id", "lane").distinct())
+    waiting = Event.objects.queues_due()
     woken = sum(wake(instance_id, lane) for instance_id, lane in waiting)
     return SweepReport(
         woken=woken,

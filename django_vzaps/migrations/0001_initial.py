@@ -158,6 +158,7 @@ class Migration(migrations.Migration):
                     models.DateTimeField(db_index=True, default=django.utils.timezone.now, verbose_name="started"),
                 ),
                 ("finished_at", models.DateTimeField(blank=True, null=True, verbose_name="finished")),
+                ("seen_at", models.DateTimeField(default=django.utils.timezone.now, verbose_name="last seen")),
                 ("looked_since", models.DateTimeField(blank=True, null=True, verbose_name="last look before")),
                 ("missing", models.PositiveIntegerField(default=0, verbose_name="missing")),
                 ("recovered", models.PositiveIntegerField(default=0, verbose_name="recovered")),
@@ -199,11 +200,9 @@ class Migration(migrations.Migration):
                 ("source", models.CharField(default="webhook", max_length=16, verbose_name="source")),
                 (
                     "message_id",
-                    django_vzaps.models.fields.ExactCharField(
-                        blank=True, db_index=True, max_length=128, verbose_name="message id"
-                    ),
+                    django_vzaps.models.fields.ExactCharField(blank=True, max_length=128, verbose_name="message id"),
                 ),
-                ("chat", models.CharField(blank=True, db_index=True, max_length=128, verbose_name="chat")),
+                ("chat", models.CharField(blank=True, max_length=128, verbose_name="chat")),
                 ("duplicates", models.PositiveIntegerField(default=0, verbose_name="duplicates")),
                 ("state", models.CharField(default="pending", max_length=16, verbose_name="state")),
                 ("retry_at", models.DateTimeField(blank=True, editable=False, null=True, verbose_name="next attempt")),
@@ -437,6 +436,7 @@ class Migration(migrations.Migration):
                 ("detail", models.TextField(blank=True, verbose_name="detail")),
                 ("failed_at", models.DateTimeField(blank=True, null=True, verbose_name="failed at")),
                 ("seen_at", models.DateTimeField(default=django.utils.timezone.now, verbose_name="seen")),
+                ("retry_at", models.DateTimeField(blank=True, null=True, verbose_name="next attempt")),
                 (
                     "event",
                     models.ForeignKey(
@@ -451,6 +451,8 @@ class Migration(migrations.Migration):
                 (
                     "run",
                     models.ForeignKey(
+                        blank=True,
+                        null=True,
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="deliveries",
                         to="django_vzaps.healingrun",
@@ -502,11 +504,33 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="event",
-            index=models.Index(fields=["instance", "lane", "state", "id"], name="vzaps_event_queue"),
+            index=models.Index(fields=["instance", "lane", "state", "retry_at", "id"], name="vzaps_event_queue"),
         ),
         migrations.AddIndex(
             model_name="event",
             index=models.Index(fields=["state", "received_at"], name="vzaps_event_state"),
+        ),
+        migrations.AddIndex(
+            model_name="event",
+            index=models.Index(fields=["type"], name="vzaps_event_type"),
+        ),
+        migrations.AddIndex(
+            model_name="event",
+            index=models.Index(fields=["message_id"], name="vzaps_event_message_id"),
+        ),
+        migrations.AddIndex(
+            model_name="event",
+            index=models.Index(fields=["chat"], name="vzaps_event_chat", opclasses=["varchar_pattern_ops"]),
+        ),
+        migrations.AddIndex(
+            model_name="event",
+            index=models.Index(
+                condition=models.Q(
+                    models.Q(("payload", ""), _negated=True), models.Q(("state", "pending"), _negated=True)
+                ),
+                fields=["received_at"],
+                name="vzaps_event_payload",
+            ),
         ),
         migrations.AddConstraint(
             model_name="event",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from django_vzaps.models.account import Account
-from django_vzaps.models.event import Event, EventQueue, EventSource, EventState, HandlerRun, HandlerRunState, Lane
+from django_vzaps.models.event import Event, EventSource, EventState
+from django_vzaps.models.event_queue import EventQueue, Lane
+from django_vzaps.models.handler_run import HandlerRun, HandlerRunState
 from django_vzaps.models.healing import FailedDelivery, HealingOutcome, HealingRun
 from django_vzaps.models.instance import ConnectionSource, ConnectionState, Instance
 from django_vzaps.models.operation import BILLING_KINDS, Operation, OperationKind, OperationOutcome

@@ -11,6 +11,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from django_vzaps.models.event_queue import EventQueue, Lane
 from django_vzaps.models.fields import ExactCharField, NullableExactCharField, storable
 from django_vzaps.models.instance import Instance
 
@@ -30,22 +31,6 @@ class EventSource(models.TextChoices):
     DELIVERY_LOG = "delivery_log", _("delivery log")
 
 
-class HandlerRunState(models.TextChoices):
-    STARTED = "started", _("started")
-    DONE = "done", _("done")
-    FAILED = "failed", _("failed")
-    INTERRUPTED = "interrupted", _("interrupted")
-    WAITING = "waiting", _("to be run again")
-    SKIPPED = "skipped", _("left out by a replay")
-
-
-class Lane(models.TextChoices):
-    """Which of an instance's queues an event waits in: what comes in masses delays nothing else."""
-
-    MAIN = "main", _("main")
-    BULK = "bulk", _("bulk")
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Stored:
     """What :meth:`EventManager.store` did."""
@@ -62,6 +47,31 @@ class EventManager(models.Manager["Event"]):
         return self.filter(
             models.Q(retry_at__isnull=True) | models.Q(retry_at__lte=timezone.now()), state=EventState.PENDING
         )
+
+    def next_due(self, instance_id: int, lane: str, *, most: int) -> list[int]:
+        """The ids of the first due events of a queue, in their order."""
+        connection = connections[self._db or router.db_for_write(Event)]
+        queue: list[Any] = [instance_id, lane, EventState.PENDING]
+        with connection.cursor() as cursor:
+            cursor.execute(_next_due_statement(connection.vendor), [*queue, most, *queue, _now(connection), most, most])
+            return [pk for (pk,) in cursor.fetchall()]
+
+    def queues_due(self) -> list[tuple[int, str]]:
+        """The queues that have due events, as instance id and lane: two looks at the index for each there may be."""
+        connection = connections[self._db or router.db_for_write(Event)]
+        found: list[tuple[int, str]] = []
+        with connection.cursor() as cursor:
+            for lane in Lane:
+                queue: list[Any] = [lane, EventState.PENDING]
+                cursor.execute(_queues_due_statement(connection.vendor), [*queue, *queue, _now(connection)])
+                found += [(pk, lane.value) for (pk,) in cursor.fetchall()]
+        return found
+
+    def erasable(self, before: datetime) -> models.QuerySet[Event]:
+        """What arrived before, oldest first, is not pending, and still has a payload."""
+        # In the words of the index's condition, or SQLite does not see that it fits.
+        rows = self.exclude(payload="").exclude(state=EventState.PENDING)
+        return rows.filter(received_at__lt=before).order_by("received_at")
 
     def store(
         self,
@@ -89,7 +99,7 @@ class EventManager(models.Manager["Event"]):
         """
         alias = self._db or router.db_for_write(Event)
         connection = connections[alias]
-        now = connection.ops.adapt_datetimefield_value(timezone.now())
+        now = _now(connection)
         origin_id = None if origin_id is None else storable(origin_id, 128)
         # No model: making one, and having each field prepare its value, takes longer than the statement itself.
         row: dict[str, Any] = {
@@ -154,6 +164,44 @@ def _insert_statement(vendor: str, names: tuple[str, ...], *, by_origin: bool) -
     )
 
 
+def _waiting(vendor: str, instance: str) -> tuple[str, str]:
+    """The pending events of a queue, to be limited by ``retry_at``; and how to sort those of which it is null.
+
+    They are never asked for with OR: those that were set aside and those that were not are each found in the queue's
+    index, which is read no further than to the first of them; the databases would read all, or the whole table.
+    PostgreSQL takes the index only where its order is asked for in full. MariaDB would sort all rows by a column that
+    is null, and prefers the primary key if it is let.
+    """
+    table, order = Event._meta.db_table, "retry_at, id"
+    if vendor == "mysql":
+        table, order = f"{table} FORCE INDEX ({_QUEUE_INDEX})", "id"
+    return f"FROM {table} WHERE instance_id = {instance} AND lane = %s AND state = %s AND retry_at", order
+
+
+@cache
+def _next_due_statement(vendor: str) -> str:
+    waiting, order = _waiting(vendor, "%s")
+    return (
+        f"SELECT id FROM (SELECT id {waiting} IS NULL ORDER BY {order} LIMIT %s) AS fresh UNION ALL"  # noqa: S608 - our own names
+        f" SELECT id FROM (SELECT id {waiting} <= %s ORDER BY retry_at, id LIMIT %s) AS again ORDER BY id LIMIT %s"
+    )
+
+
+@cache
+def _queues_due_statement(vendor: str) -> str:
+    waiting, order = _waiting(vendor, "instance.id")
+    return (
+        f"SELECT id FROM {Instance._meta.db_table} instance"  # noqa: S608 - our own names
+        f" WHERE (SELECT id {waiting} IS NULL ORDER BY {order} LIMIT 1) IS NOT NULL"
+        f" OR (SELECT retry_at {waiting} IS NOT NULL ORDER BY retry_at, id LIMIT 1) <= %s"
+    )
+
+
+def _now(connection: BaseDatabaseWrapper) -> Any:
+    return connection.ops.adapt_datetimefield_value(timezone.now())
+
+
+_QUEUE_INDEX: Final = "vzaps_event_queue"
 _RINGING: Final = (("instance_id", "="), ("lane", "="), ("rung_until", ">"))
 
 
@@ -186,8 +234,8 @@ class Event(models.Model):
     received_at = models.DateTimeField(_("received"), default=timezone.now)
     occurred_at = models.DateTimeField(_("occurred"), null=True, blank=True)
     source = models.CharField(_("source"), max_length=16, default=EventSource.WEBHOOK)
-    message_id = ExactCharField(_("message id"), max_length=128, blank=True, db_index=True)
-    chat = models.CharField(_("chat"), max_length=128, blank=True, db_index=True)
+    message_id = ExactCharField(_("message id"), max_length=128, blank=True)
+    chat = models.CharField(_("chat"), max_length=128, blank=True)
     duplicates = models.PositiveIntegerField(_("duplicates"), default=0)
     state = models.CharField(_("state"), max_length=16, default=EventState.PENDING)
     retry_at = models.DateTimeField(_("next attempt"), null=True, blank=True, editable=False)
@@ -215,8 +263,18 @@ class Event(models.Model):
             models.UniqueConstraint(fields=["instance", "source", "origin_id"], name="vzaps_event_origin"),
         ]
         indexes = [
-            models.Index(fields=["instance", "lane", "state", "id"], name="vzaps_event_queue"),
+            models.Index(fields=["instance", "lane", "state", "retry_at", "id"], name=_QUEUE_INDEX),
             models.Index(fields=["state", "received_at"], name="vzaps_event_state"),
+            models.Index(fields=["type"], name="vzaps_event_type"),
+            # Not by db_index, which makes a second one for LIKE on PostgreSQL: each costs the receiver.
+            models.Index(fields=["message_id"], name="vzaps_event_message_id"),
+            models.Index(fields=["chat"], name="vzaps_event_chat", opclasses=["varchar_pattern_ops"]),
+            # What can be erased. MariaDB ignores the condition, and reads there what is erased already.
+            models.Index(
+                fields=["received_at"],
+                name="vzaps_event_payload",
+                condition=~models.Q(payload="") & ~models.Q(state=EventState.PENDING),
+            ),
         ]
         permissions = [("replay_event", _("Can have events handled again"))]
 
@@ -235,61 +293,3 @@ class Event(models.Model):
             return json.loads(self.payload)
         except (ValueError, RecursionError):
             return None
-
-
-class EventQueueManager(models.Manager["EventQueue"]):
-    def began(self, instance_id: int, lane: str) -> bool:
-        """Make the row of a queue that has none yet; False where it has one, or the instance is gone."""
-        if self.filter(instance_id=instance_id, lane=lane).exists():
-            return False
-        if not Instance.objects.filter(pk=instance_id).exists():
-            return False
-        self.bulk_create([EventQueue(instance_id=instance_id, lane=lane)], ignore_conflicts=True)
-        return True
-
-
-class EventQueue(models.Model):
-    """The state of one queue of an instance: its doorbell, and who drains it.
-
-    A row of its own, because it changes with every drain, and so that nobody who holds the instance's row for long (a
-    sync, a project's handler) keeps the receiver waiting.
-    """
-
-    instance = models.ForeignKey(
-        Instance, on_delete=models.CASCADE, related_name="event_queues", verbose_name=_("instance"), db_index=False
-    )
-    lane = models.CharField(max_length=8, default=Lane.MAIN)
-    rung_until = models.DateTimeField(null=True, blank=True)
-    lease_until = models.DateTimeField(null=True, blank=True)
-    lease_holder = models.CharField(max_length=32, blank=True)
-
-    objects = EventQueueManager()
-
-    class Meta:
-        verbose_name = _("event queue")
-        verbose_name_plural = _("event queues")
-        constraints = [models.UniqueConstraint(fields=["instance", "lane"], name="vzaps_event_queue_lane")]
-
-    def __str__(self) -> str:
-        return f"{self.instance_id} {self.lane}"
-
-
-class HandlerRun(models.Model):
-    """What became of one handler for one event."""
-
-    event = models.ForeignKey(Event, on_delete=models.CASCADE, related_name="runs", verbose_name=_("event"))
-    handler = ExactCharField(_("handler"), max_length=255)
-    state = models.CharField(_("state"), max_length=16, default=HandlerRunState.STARTED)
-    attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
-    replays = models.PositiveSmallIntegerField(_("replays"), default=0)
-    started_at = models.DateTimeField(_("started"), null=True, blank=True)
-    duration = models.FloatField(_("duration in seconds"), null=True, blank=True)
-    error = models.TextField(_("error"), blank=True)
-
-    class Meta:
-        verbose_name = _("handler run")
-        verbose_name_plural = _("handler runs")
-        constraints = [models.UniqueConstraint(fields=["event", "handler"], name="vzaps_handler_run")]
-
-    def __str__(self) -> str:
-        return f"{self.handler} #{self.event_id}"

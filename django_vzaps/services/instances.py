@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from django_vzaps import client, crypto, signals
-from django_vzaps.models import Account, Instance, Operation, OperationKind, Subscription, Webhook
+from django_vzaps.models import Account, EventQueue, Instance, Operation, OperationKind, Subscription, Webhook
 from django_vzaps.services import billing, mirror, webhooks
 from django_vzaps.services.attempts import Actor, carry_out, open_operation
 from django_vzaps.services.clients import client_for, token_of
@@ -87,6 +87,7 @@ def adopt(operation: Operation, instance: Instance) -> None:
     operation.instance = instance
     planned = operation.baseline.get("webhook")
     if planned is not None:
+        EventQueue.objects.begin(instance.pk)
         Webhook.objects.filter(instance=instance).update(
             public_id=planned["public_id"],
             secret_hash=planned["secret_hash"],

@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 
 from django_vzaps import conf, crypto
 from django_vzaps.client import VZapsError, WebhookSettings
-from django_vzaps.models import Instance, Operation, OperationKind, Webhook
+from django_vzaps.models import EventQueue, Instance, Operation, OperationKind, Webhook
 from django_vzaps.models.webhook import Receiver
 from django_vzaps.secret import Secret
 from django_vzaps.services import mirror
@@ -155,6 +155,7 @@ def _point_here(
 ) -> Operation:
     api = client_for(instance)
     webhook, _made = Webhook.objects.get_or_create(instance=instance)
+    EventQueue.objects.begin(instance.pk)
     planned = plan(webhook.public_id, webhook.desired_events if events is None else events)
     operation = open_operation(
         OperationKind.SET_WEBHOOK,

@@ -52,6 +52,23 @@ def test_payloads_go_before_rows_and_pending_ones_never(instance: Instance, arri
     assert prune() == PruneReport(payloads=0, events=0, reports=0)
 
 
+@pytest.mark.parametrize("days_old", [31, 91])
+def test_an_event_that_is_replayed_meanwhile_is_left(
+    instance: Instance, arrive: Arrive, monkeypatch: pytest.MonkeyPatch, days_old: int
+) -> None:
+    event = in_state(arrive(), EventState.DONE, days_old=days_old)
+    found = retention._oldest
+
+    def found_and_replayed(rows: Any) -> Any:
+        for pks in found(rows):
+            Event.objects.filter(pk=event.pk).update(state=EventState.PENDING)
+            yield pks
+
+    monkeypatch.setattr(retention, "_oldest", found_and_replayed)
+    assert prune() == PruneReport(payloads=0, events=0, reports=0)
+    assert Event.objects.get().payload
+
+
 def test_a_redelivery_is_known_after_its_payload_was_erased(instance: Instance, post: Post) -> None:
     message = events.message()
     post(message)
@@ -97,7 +114,7 @@ def test_every_transaction_is_small_and_reads_no_payload(instance: Instance, arr
 
 def test_a_delivery_is_remembered_as_long_as_the_log_lists_it(instance: Instance) -> None:
     long_ago = timezone.now() - timedelta(days=91)
-    run = HealingRun.objects.create(instance=instance, started_at=long_ago)
+    run = HealingRun.objects.create(instance=instance, started_at=long_ago, seen_at=long_ago)
     listed = FailedDelivery.objects.create(instance=instance, run=run, log_id="listed")
     forgotten = FailedDelivery.objects.create(instance=instance, run=run, log_id="forgotten", seen_at=long_ago)
     assert prune().reports == 1
