@@ -12,19 +12,13 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from django_vzaps import conf
+from django_vzaps.events import lines
 from django_vzaps.models import EventQueue, Lane
 
 logger = logging.getLogger("django_vzaps.doorbell")
 
 #: Two names, so that a project can route them to different workers.
 TASKS: Final = {Lane.MAIN: "django_vzaps.drain_instance", Lane.BULK: "django_vzaps.drain_bulk"}
-
-#: What each step of a conversation with the broker may take. VZaps waits for an answer meanwhile.
-STEP_SECONDS: Final = 0.1
-_TIMEOUTS: Final[dict[str, dict[str, Any]]] = {
-    "redis": {"socket_timeout": STEP_SECONDS, "socket_connect_timeout": STEP_SECONDS},
-    "amqp": {"read_timeout": STEP_SECONDS, "write_timeout": STEP_SECONDS},
-}
 
 
 class Breaker:
@@ -113,22 +107,30 @@ def _send_drain(instance_id: int, lane: str, until: datetime) -> bool:
 
 
 def _sent(task: str, instance_id: int, **options: Any) -> bool:
-    try:
-        with current_app.connection_for_write(connect_timeout=STEP_SECONDS) as connection:
-            # Each transport has its own options, and some (SQLAlchemy) refuse those they do not know.
-            timeouts = _TIMEOUTS.get(connection.transport.driver_type, {})
-            connection.transport_options = {**(connection.transport_options or {}), **timeouts, "max_retries": 0}
+    line = lines.kept()
+    while True:
+        was_kept, began = line is not None, time.monotonic()
+        try:
+            line = line or lines.opened()
             current_app.send_task(
                 task,
                 args=[instance_id],
-                connection=connection,
+                connection=line,
                 retry=False,
                 ignore_result=True,
                 add_to_parent=False,
                 **options,
             )
-    except Exception as error:  # noqa: BLE001 - every transport has its own, and none of them is the sender's fault
-        # The message of the error may hold the broker's URL, and so its password.
-        logger.warning("The broker could not be told of events (%s); the sweep will find them.", type(error).__name__)
-        return False
-    return True
+        except Exception as error:  # noqa: BLE001 - every transport has its own, and none of them is the sender's fault
+            lines.close(line)
+            if was_kept and time.monotonic() - began < lines.STEP_SECONDS / 2:
+                # Ended by the broker meanwhile, which may be well; one that hangs takes longer to be noticed.
+                line = None
+                continue
+            # The message of the error may hold the broker's URL, and so its password.
+            logger.warning(
+                "The broker could not be told of events (%s); the sweep will find them.", type(error).__name__
+            )
+            return False
+        lines.keep(line)
+        return True

@@ -72,6 +72,20 @@ def test_a_ring_that_nobody_answered_expires(instance: Instance, rung: list[int]
     assert len(rung) == 2
 
 
+def test_a_ring_counts_for_half_a_lease(
+    instance: Instance, rung: list[int], settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.VZAPS = {**settings.VZAPS, "DRAIN_LEASE": 100}
+    began = now = timezone.now()
+    monkeypatch.setattr(timezone, "now", lambda: now)
+    rings = []
+    for seconds in (0, 49, 51):
+        now = began + timedelta(seconds=seconds)
+        doorbell.ring(instance.pk)
+        rings.append(len(rung))
+    assert rings == [1, 1, 2]
+
+
 @pytest.mark.parametrize("scheme", [pytest.param("redis", marks=pytest.mark.redis), "amqp"])
 def test_a_dead_broker_costs_little_once_and_then_nothing(
     app: Celery,
