@@ -19,13 +19,33 @@ VERSION: Final = 1
 #: Each delivery of these says something, even if it says what the one before said.
 WITHOUT_KEY: Final = frozenset({"Connected", "Disconnected", "Presence", "ChatPresence"})
 
+#: Without any of these a repeat of the same thing cannot be told from a redelivery of it.
+_IDENTITY: Final = (
+    "timestamp",
+    "time",
+    "t",
+    "ts",
+    "date",
+    "at",
+    "createdat",
+    "id",
+    "eventid",
+    "messageid",
+    "messageids",
+)
+
+#: Beside an event these only say whose it is. They stand in the webhook's copy, and not in every other.
+_ENVELOPE: Final = frozenset({"instanceid", "instancename", "instance"})
+
+_IDS: Final = frozenset({"messageids", "messageid"})
+
 
 def semantic_key(payload: Mapping[str, Any], envelope: Envelope | None = None) -> str | None:
     """The SHA-256 of what an unwrapped payload means, in hex; None where every delivery counts.
 
     Message: type, chat, sender, id, direction and content, so that a redelivery is the same and a revision (a media
     URL, the phone behind a LID) is not. ReadReceipt: type, state, chat, reader and the ids in any order. Others: the
-    body.
+    body, if there is an id or a time in it.
     """
     envelope = envelope or Envelope(payload)
     event_type = parsing.canonical_type(envelope.top.get("type"))
@@ -36,7 +56,11 @@ def semantic_key(payload: Mapping[str, Any], envelope: Envelope | None = None) -
         meaning = _message(envelope)
     elif event_type == "ReadReceipt":
         meaning = _read_receipt(envelope)
-    return _digest([event_type, *(meaning or ["body", canonical(payload)])])
+    if meaning is None:
+        if all(envelope.first(name) is None and envelope.top.get(name) is None for name in _IDENTITY):
+            return None
+        meaning = ["body", canonical(_without(payload, _ENVELOPE) if "event" in envelope.top else payload)]
+    return _digest([event_type, *meaning])
 
 
 def text_key(text: str) -> str:
@@ -58,7 +82,6 @@ def _message(envelope: Envelope) -> list[Any] | None:
     message_id = envelope.first("id")
     if message_id is None:
         return None
-    info = envelope.info
     return [
         # The id is the sender's choice: in a group, another one may send the same id and the same words.
         [str(Jid.parse(envelope.first(name))) for name in ("chat", "sender")],
@@ -66,7 +89,7 @@ def _message(envelope: Envelope) -> list[Any] | None:
         parsing.flag(envelope.first("isfromme")),
         canonical(envelope.event.get("message")),
         str(envelope.top.get("mediaurl") or envelope.event.get("mediaurl") or ""),
-        [str(Jid.parse(info.get(name))) for name in ("senderalt", "recipientalt")],
+        [str(Jid.parse(envelope.first(name))) for name in ("senderalt", "recipientalt")],
     ]
 
 
@@ -78,9 +101,13 @@ def _read_receipt(envelope: Envelope) -> list[Any] | None:
         str(envelope.top.get("state") or envelope.event.get("state") or ""),
         str(envelope.first("chat") or ""),
         # With the device: each of a person's devices sends its own.
-        str(envelope.first("sender") or ""),
+        str(envelope.first("sender") or "") or canonical(_without(envelope.event, _IDS | _ENVELOPE)),
         sorted(ids),
     ]
+
+
+def _without(value: Mapping[str, Any], names: frozenset[str]) -> dict[str, Any]:
+    return {key: item for key, item in value.items() if parsing.normalised(key) not in names}
 
 
 def _digest(meaning: list[Any]) -> str:
