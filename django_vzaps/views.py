@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from functools import cache
+from functools import cache, partial
 from http import HTTPStatus
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from django.contrib.auth.decorators import login_not_required
@@ -104,7 +104,9 @@ def _networks(allowed: tuple[str, ...]) -> tuple[IPv4Network | IPv6Network, ...]
 @sensitive_variables()
 def _verify(request: HttpRequest, body: bytes, webhook_id: int, verifier: str) -> None:
     """Ask the project's verifier; refuse, as an unknown URL, what it does not take for authentic."""
-    found = Webhook.objects.select_related("instance").get(pk=webhook_id)
+    found = Webhook.objects.select_related("instance").filter(pk=webhook_id).first()
+    if found is None:  # deleted meanwhile
+        raise _Refused(HTTPStatus.NOT_FOUND)
     try:
         is_authentic = import_string(verifier)(request, body, found)
     except Exception:
@@ -138,7 +140,7 @@ def _read(request: HttpRequest, limit: int) -> bytes:
     if announced is None and isinstance(request, WSGIRequest):
         # Django takes a body of unknown length for an empty one.
         if request.environ.get("wsgi.input_terminated"):
-            read = request.environ["wsgi.input"].read
+            read = partial(_read_chunked, request.environ["wsgi.input"])
         elif "HTTP_TRANSFER_ENCODING" in request.META:
             raise _Refused(HTTPStatus.LENGTH_REQUIRED)
     parts, size = [], 0
@@ -153,6 +155,14 @@ def _read(request: HttpRequest, limit: int) -> bytes:
     if announced is not None and size < announced:  # the sender hung up midway
         raise _Refused(HTTPStatus.BAD_REQUEST)
     return b"".join(parts)
+
+
+def _read_chunked(stream: Any, size: int) -> bytes:
+    try:
+        return bytes(stream.read(size))
+    except Exception as error:
+        # Each server has its own for what is not chunked as it should be.
+        raise UnreadablePostError(*error.args) from error
 
 
 def _announced_length(request: HttpRequest) -> int | None:

@@ -26,6 +26,7 @@ from django_vzaps.models import (
     SubscriptionState,
     Webhook,
 )
+from django_vzaps.models.fields import storable
 
 NOTHING: Final = "–"  # noqa: RUF001 - a dash where there is nothing to show
 LONGEST_PAYLOAD: Final = 100_000
@@ -146,7 +147,8 @@ def pretty(value: Any) -> SafeString | str:
             + "\n"
             + _("… and %(count)d characters more") % {"count": len(text) - LONGEST_PAYLOAD}
         )
-    return format_html('<pre class="vzaps-json" tabindex="0">{}</pre>', text)
+    # Half of a character is no character, and no page can be sent with it.
+    return format_html('<pre class="vzaps-json" tabindex="0">{}</pre>', storable(text))
 
 
 def outside_link(url: str, text: str) -> SafeString | str:

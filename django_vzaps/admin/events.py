@@ -9,7 +9,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import QuerySet, Sum
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -58,6 +58,11 @@ class ReplayForm(forms.Form):
         return REPLAYS[self.cleaned_data["what"]]
 
 
+def _calls(pks: list[int]) -> str:
+    """How often handlers were called with these events: a form is good for one replay."""
+    return str(HandlerRun.objects.filter(event__in=pks).aggregate(count=Sum("attempts", default=0))["count"])
+
+
 def _said(report: ReplayReport) -> list[str]:
     runs = [f"{name}: {count}" for name, count in sorted(report.runs.items())]
     left_out = [
@@ -96,7 +101,7 @@ class EventAdmin(ReadOnlyAdmin):
     list_display = ["event", "instance", "state_shown", "received", "chat_shown", "message_id", "duplicates"]
     list_display_links = ["event"]
     list_filter = [EventStateFilter, EventTypeFilter]
-    list_select_related = ["instance"]
+    list_select_related = ()  # not False, with which Django joins them all the same
     list_per_page = 100
     list_max_show_all = 100
     search_fields = ["message_id__exact", "chat__startswith"]
@@ -128,7 +133,7 @@ class EventAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Event]:
         """Without the payloads, which may be megabytes: the page of one event reads its own."""
-        return super().get_queryset(request).defer("payload")
+        return super().get_queryset(request).defer("payload").prefetch_related("instance")
 
     def get_urls(self) -> list[URLPattern]:
         """With the page that has events handled again."""
@@ -168,10 +173,18 @@ class EventAdmin(ReadOnlyAdmin):
         form = ReplayForm(request.POST if request.method == "POST" else None)
         if request.method != "POST" or not form.is_valid():
             return self._replay_page(request, pks, form)
-        events = Event.objects.filter(pk__in=pks)
-        report = replay(events, **form.how)
-        for event in events.only("pk", "type", "state"):
-            self.log_change(request, event, gettext("Replayed."))
+        if request.POST.get("calls") != _calls(pks):
+            self.message_user(
+                request,
+                _("Nothing was run: these events were handled since the form was shown. This is what would run now."),
+                messages.WARNING,
+            )
+            return self._replay_page(request, pks, ReplayForm())
+        report = replay(
+            Event.objects.filter(pk__in=pks),
+            replayed=lambda event: self.log_change(request, event, gettext("Replayed.")),
+            **form.how,
+        )
         text = ngettext("%(count)d event is handled again.", "%(count)d events are handled again.", report.events)
         level = messages.SUCCESS if report.events else messages.WARNING
         self.message_user(request, text % {"count": report.events}, level)
@@ -186,6 +199,8 @@ class EventAdmin(ReadOnlyAdmin):
             "media": self.media,
             "has_view_permission": True,
             "ids": ",".join(map(str, pks)),
+            # Before the plan: what is handled meanwhile is not in it.
+            "calls": _calls(pks),
             "form": form,
             "choices": [
                 (radio, _said(replay(events, dry_run=True, **how)))

@@ -10,10 +10,11 @@ import logging
 import time
 from collections.abc import Collection
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final
 
 from django.db import InterfaceError, OperationalError
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 from django.utils import timezone
 
 from django_vzaps import conf
@@ -72,58 +73,61 @@ def drain(instance_id: int, lane: str = Lane.MAIN, *, seconds: float | None = SL
             return handled
         # Once more, after the bell was silenced and the lease released: who stored an event before heard it ring, or
         # rang for somebody who found the lease taken.
-        if not _due(instance_id, lane).exists():
+        if not Event.objects.next_due(instance_id, lane, most=1):
             return handled
     return handled
 
 
-def _due(instance_id: int, lane: str) -> QuerySet[Event]:
-    return Event.objects.due().filter(instance_id=instance_id, lane=lane)
-
-
 def _handle_due(lease: Lease, until: float | None) -> tuple[int, bool]:
     """How many events were handled, and whether none was left when last looked."""
-    due = _due(lease.instance_id, lease.lane)
+    due = partial(Event.objects.next_due, lease.instance_id, lease.lane)
     handled = 0
     latest: datetime | None = None
+    held_until: datetime | None = None
     try:
         # By state and not from the last id on: ids are not committed in their order.
-        while pks := list(due.order_by("pk").values_list("pk", flat=True)[:_BATCH]):
+        while pks := due(most=_BATCH):
             for pk in pks:
                 lease.renew()
                 # One by one: a payload may be as large as VZAPS["WEBHOOK_MAX_BYTES"].
                 record = Event.objects.select_related("instance__account").filter(pk=pk).first()
                 if record is not None and record.state == EventState.PENDING:
-                    _handle_safely(record, lease)
+                    if until_then := _handle_safely(record, lease):
+                        held_until = max(held_until or until_then, until_then)
                     latest = max(latest or record.received_at, record.received_at)
                     handled += 1
                 if until is not None and time.monotonic() >= until:
-                    return handled, not due.exists()
+                    return handled, not due(most=1)
     finally:
         _note_last_event(lease.instance_id, latest)
+        if held_until is not None:
+            # A little later: the worker's clock need not be this one's.
+            seconds = (held_until - timezone.now()).total_seconds() + 0.1
+            doorbell.ring_later(lease.instance_id, lease.lane, seconds=max(seconds, 0))
     return handled, True
 
 
-def _handle_safely(record: Event, lease: Lease) -> None:
+def _handle_safely(record: Event, lease: Lease) -> datetime | None:
     """An event that cannot even be offered to handlers must not keep the ones behind it waiting for ever."""
     try:
-        _handle(record, lease)
+        return _handle(record, lease)
     except (LeaseLost, OperationalError, InterfaceError):
         raise
     except Exception:
         logger.exception("Event %s could not be handled", record.pk)
         Event.objects.filter(pk=record.pk, state=EventState.PENDING).update(state=EventState.FAILED)
+        return None
 
 
-def _handle(record: Event, lease: Lease) -> None:
+def _handle(record: Event, lease: Lease) -> datetime | None:
+    """Offer an event to its handlers; returns until when it is held back instead, where it is."""
     event = inbound.from_record(record)
     found = {run.handler: run for run in record.runs.all()}
     if not found and isinstance(event, inbound.MessageEvent) and not event.is_revision:
         if hold := revisions.settle(event, may_hold=not doorbell.is_inline()):
-            _hold(record, hold)
-            return
+            return _hold(record, hold)
         if record.state != EventState.PENDING:
-            return
+            return None
     wanted = [handler for handler in (*built_in.handlers(), *handlers.registered()) if handler.wants(event)]
     has_taken_time = False
     for handler in wanted:
@@ -133,18 +137,18 @@ def _handle(record: Event, lease: Lease) -> None:
             has_taken_time = True
             found[handler.name] = runs.attempt(event, handler, found.get(handler.name))
     _conclude(record, {handler.name for handler in wanted}, found.values())
+    return None
 
 
-def _hold(record: Event, time: timedelta) -> None:
-    held = Event.objects.filter(pk=record.pk, state=EventState.PENDING)
-    held.update(retry_at=timezone.now() + time)
-    # A little later: the worker's clock need not be this one's.
-    doorbell.ring_later(record.instance_id, record.lane, seconds=time.total_seconds() + 0.1)
+def _hold(record: Event, time: timedelta) -> datetime:
+    until = timezone.now() + time
+    Event.objects.filter(pk=record.pk, state=EventState.PENDING).update(retry_at=until)
+    return until
 
 
 def _conclude(record: Event, wanted: Collection[str], found: Collection[HandlerRun]) -> None:
     """Close the event, or set it aside where a handler has attempts left."""
-    again = [run.attempts for run in found if run.handler in wanted and runs.may_run(run)]
+    again = [runs.tries(run) for run in found if run.handler in wanted and runs.may_run(run)]
     retry_at = None
     if again:
         state = EventState.PENDING

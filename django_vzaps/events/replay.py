@@ -14,6 +14,7 @@ from django.db.models import F, QuerySet
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from django_vzaps import conf
 from django_vzaps.events import dispatch, handlers, inbound
 from django_vzaps.events.handlers import Handler
 from django_vzaps.exceptions import VZapsError
@@ -67,14 +68,16 @@ def replay(
     again: bool = False,
     dry_run: bool = False,
     progress: Callable[[int], None] | None = None,
+    replayed: Callable[[Event], object] | None = None,
 ) -> ReplayReport:
     """Have these events handled again by the handlers registered now, in the order of their arrival.
 
     Called are the handlers that failed and those that never ran. ``interrupted`` adds those whose process died in the
     middle: they may have reached outside. ``again`` adds those that are done; what they did they do again, also a
     reply, which otherwise is never sent twice. ``names`` limits all this to some handlers. With ``dry_run`` nothing
-    is changed. Signals are not sent again, and the connection facts do not follow old events again. Safe to interrupt,
-    and while workers run: what waits already is left to them. Raises :class:`UnknownHandler`.
+    is changed. Signals are not sent again, and the connection facts do not follow old events again. ``replayed`` is
+    called with each event that is not left out, before it is handled. Safe to interrupt, and while workers run: what
+    waits already is left to them. Raises :class:`UnknownHandler`.
     """
     chosen = _chosen(names)
     report = ReplayReport()
@@ -87,6 +90,8 @@ def replay(
                 record, chosen, report, names=names, interrupted=interrupted, again=again, dry_run=dry_run
             ):
                 queues.add((record.instance_id, record.lane))
+                if replayed is not None:
+                    replayed(record)
         if not dry_run:
             for instance_id, lane in sorted(queues):
                 dispatch.wake(instance_id, lane)
@@ -123,7 +128,7 @@ def _replay(
     if not dry_run:
         # Who was not named must not run because the event is opened again for others.
         others = [handler.name for handler in handlers.registered() if names and handler.wants(event)]
-        if not _open(record, found, due, [name for name in others if name not in (*found, *due)], again=again):
+        if not _open(record, found, due, [name for name in others if name not in due], again=again):
             report.skipped[Skipped.PENDING] += 1
             return False
     report.events += 1
@@ -137,8 +142,9 @@ def _open(record: Event, found: dict[str, HandlerRun], due: list[str], left_out:
         closed = Event.objects.filter(pk=record.pk, state=record.state)
         if not closed.update(state=EventState.PENDING, retry_at=None):
             return False
-        runs = HandlerRun.objects.filter(event=record, handler__in=[name for name in due if name in found])
-        runs.update(state=HandlerRunState.WAITING, replays=F("replays") + int(again))
+        runs = HandlerRun.objects.filter(event=record)
+        runs.filter(handler__in=due).update(state=HandlerRunState.WAITING, replays=F("replays") + int(again))
+        _keep_from_running(runs.filter(handler__in=left_out))
         HandlerRun.objects.bulk_create(
             HandlerRun(event=record, handler=name, state=state)
             for names, state in ((due, HandlerRunState.WAITING), (left_out, HandlerRunState.SKIPPED))
@@ -146,6 +152,14 @@ def _open(record: Event, found: dict[str, HandlerRun], due: list[str], left_out:
             if name not in found
         )
     return True
+
+
+def _keep_from_running(runs: QuerySet[HandlerRun]) -> None:
+    runs.filter(state=HandlerRunState.WAITING).update(state=HandlerRunState.SKIPPED)
+    # Attempts may be left: another number was allowed when they were made. Then they count as used up.
+    allowed = conf.current().handler_attempts
+    left = (allowed - F("attempts") % allowed) % allowed
+    runs.filter(state=HandlerRunState.FAILED).update(attempts=F("attempts") + left)
 
 
 def _why_not(record: Event) -> Skipped | None:

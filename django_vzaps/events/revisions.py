@@ -8,11 +8,12 @@ one to be handled is the message; the others are linked to it, and only handlers
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from django.utils import timezone
 
-from django_vzaps.events import inbound
+from django_vzaps import conf
+from django_vzaps.events import inbound, policies
 from django_vzaps.events.inbound import MessageEvent
 from django_vzaps.models import Event, EventState
 
@@ -68,8 +69,6 @@ def same_message(one: MessageEvent, other: MessageEvent) -> bool:
         return False
     if one.is_group and one.chat != other.chat:
         return False
-    if one.is_from_me and one.is_group:
-        return True
     mine, others = one.addresses, other.addresses
     if mine & others:
         return True
@@ -95,8 +94,12 @@ def _is_handled(record: Event) -> bool:
 def _link(copy: MessageEvent, to: MessageEvent, *, close: bool = False) -> None:
     """Make ``copy`` a revision, together with those that were taken for revisions of it."""
     record, head = copy.record, to.record
-    untouched = Event.objects.filter(pk=record.pk, state=EventState.PENDING)
-    if not untouched.update(revision_of=head, **({"state": EventState.IGNORED, "retry_at": None} if close else {})):
+    changes: dict[str, Any] = {"revision_of": head}
+    if close:
+        changes |= {"state": EventState.IGNORED, "retry_at": None}
+        if policies.policy_of(record.type) == conf.METADATA:
+            changes["payload"] = ""
+    if not Event.objects.filter(pk=record.pk, state=EventState.PENDING).update(**changes):
         return
     record.revision_of = head
     if close:

@@ -33,8 +33,15 @@ def may_run(run: HandlerRun | None) -> bool:
     """Whether a handler still has something to do, as far as its run tells."""
     if run is None or run.state in (HandlerRunState.STARTED, HandlerRunState.WAITING):
         return True
-    # A replay goes on counting, so that a mark left over from before it fits no later attempt.
-    return run.state == HandlerRunState.FAILED and run.attempts % conf.current().handler_attempts != 0
+    return run.state == HandlerRunState.FAILED and tries(run) != 0
+
+
+def tries(run: HandlerRun) -> int:
+    """How often it was tried since it began or was replayed; 0 when that is as often as it may be.
+
+    A replay goes on counting attempts, so that a mark left over from before it fits no later one.
+    """
+    return run.attempts % conf.current().handler_attempts
 
 
 def attempt(event: InboundEvent, handler: Handler, run: HandlerRun | None) -> HandlerRun:
@@ -45,7 +52,9 @@ def attempt(event: InboundEvent, handler: Handler, run: HandlerRun | None) -> Ha
     """
     if run is not None and run.state == HandlerRunState.STARTED:
         state = HandlerRunState.FAILED if handler.atomic else HandlerRunState.INTERRUPTED
-        return _mark(run, state, error=_("The process died during this attempt."))
+        return _mark(
+            run, state, error=_("The process died during this attempt, or took longer than VZAPS['DRAIN_LEASE'].")
+        )
     run = _begin(event.record, handler, run)
     began = time.monotonic()
     event.begin(handler=handler.name, in_transaction=handler.atomic, replays=run.replays)
@@ -53,7 +62,8 @@ def attempt(event: InboundEvent, handler: Handler, run: HandlerRun | None) -> Ha
         if handler.atomic:
             with transaction.atomic():
                 handler.function(event)
-                return _mark(run, HandlerRunState.DONE, began=began)
+                _mark(run, HandlerRunState.DONE, began=began)
+            return run
         handler.function(event)
     except LeaseLost:
         raise
@@ -63,6 +73,8 @@ def attempt(event: InboundEvent, handler: Handler, run: HandlerRun | None) -> Ha
         return _mark(run, HandlerRunState.INTERRUPTED, began=began, error=_traceback())
     except Exception:
         logger.exception("Handler %s failed for event %s, attempt %s", handler.name, event.record.pk, run.attempts)
+        if handler.atomic and _is_committed(run):
+            return run
         return _mark(run, HandlerRunState.FAILED, began=began, error=_traceback())
     # Reached outside: that it ended is true also where another process gave it up meanwhile.
     return _mark(run, HandlerRunState.DONE, began=began, over=(HandlerRunState.STARTED, HandlerRunState.INTERRUPTED))
@@ -97,6 +109,12 @@ def _mark(
         raise LeaseLost
     run.state, run.duration, run.error = state, duration, error
     return run
+
+
+def _is_committed(run: HandlerRun) -> bool:
+    """Whether only what the handler left for after its commit failed: that is written down, and nothing is repeated."""
+    done = HandlerRun.objects.filter(pk=run.pk, attempts=run.attempts, state=HandlerRunState.DONE)
+    return bool(done.update(error=_traceback()))
 
 
 def _traceback() -> str:

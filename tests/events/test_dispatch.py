@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
@@ -287,6 +287,24 @@ def test_a_receiver_of_the_signal_kills_one_worker_only(instance: Instance, arri
         signals.event_received.disconnect(die)
     assert handled == [deadly.pk, other.pk]
     assert (state_of(deadly), state_of(other)) == (EventState.FAILED, EventState.DONE)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_fails_after_a_handlers_commit_is_shown_and_stops_nobody(instance: Instance, arrive: Arrive) -> None:
+    seen: list[int] = []
+
+    @on("Message")
+    def keep(event: MessageEvent) -> None:
+        seen.append(event.record.pk)
+        transaction.on_commit(lambda: 1 // 0)
+
+    messages = [arrive(), arrive()]
+    assert drain(instance) == 2
+    drain(instance)
+    assert seen == [message.pk for message in messages], "what is committed is not repeated"
+    for message in messages:
+        assert (state_of(message), run_of(message).state) == (EventState.DONE, HandlerRunState.DONE)
+        assert "ZeroDivisionError" in run_of(message).error
 
 
 def test_a_reply_whose_answer_never_came_is_not_repeated(instance: Instance, arrive: Arrive) -> None:

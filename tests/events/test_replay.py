@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from io import StringIO
 from typing import Any
 
 import pytest
 from django.core.cache import cache
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
 from django_vzaps import services
 from django_vzaps.events import InboundEvent, MessageEvent, dispatch, handlers, on
@@ -23,7 +25,7 @@ Arrive = Callable[..., Event]
 
 
 class Handlers:
-    """Two handlers that note their calls; one of them fails for as long as it is told to."""
+    """Two handlers that note their calls; one of them fails for as long as it is told to. A third comes later."""
 
     def __init__(self) -> None:
         self.calls: list[str] = []
@@ -38,6 +40,9 @@ class Handlers:
         self.calls.append(f"broken {event.record.pk}")
         if self.is_broken:
             raise ValueError
+
+    def third(self, event: InboundEvent) -> None:
+        self.calls.append(f"third {event.record.pk}")
 
 
 @pytest.fixture
@@ -78,6 +83,9 @@ def test_what_failed_is_run_again_and_what_is_done_is_not(failed: Event, two: Ha
 def test_what_fails_again_is_tried_as_often_as_the_first_time(instance: Instance, failed: Event, two: Handlers) -> None:
     replay(Event.objects.all())
     assert state_of(failed) == EventState.PENDING
+    retry_at = Event.objects.get(pk=failed.pk).retry_at
+    assert retry_at is not None
+    assert retry_at < timezone.now() + timedelta(minutes=1), "as soon as the first time"
     Event.objects.update(retry_at=None)
     dispatch.drain(instance.pk, seconds=None)
     assert state_of(failed) == EventState.FAILED
@@ -124,13 +132,50 @@ def test_a_replay_for_one_handler_leaves_the_others(instance: Instance, arrive: 
     assert set(two.calls) == {f"sound {event.pk}", f"broken {event.pk}"}
 
 
+@pytest.mark.parametrize("state", [HandlerRunState.FAILED, HandlerRunState.WAITING])
+def test_a_replay_for_one_handler_leaves_others_that_have_attempts_left(
+    instance: Instance, failed: Event, two: Handlers, settings: Any, state: HandlerRunState
+) -> None:
+    on("Message")(two.third)
+    settings.VZAPS = {**settings.VZAPS, "HANDLER_ATTEMPTS": 5}
+    HandlerRun.objects.filter(handler=name_of("broken")).update(state=state)
+    replay(Event.objects.all(), names=[name_of("third")])
+    Event.objects.update(retry_at=None)
+    dispatch.drain(instance.pk, seconds=None)
+    assert two.calls == [f"third {failed.pk}"]
+    two.is_broken = False
+    replay(Event.objects.all())
+    assert two.calls == [f"third {failed.pk}", f"broken {failed.pk}"], "it is still known as not done"
+
+
+def test_what_failed_stays_failed_when_another_handler_is_replayed(failed: Event, two: Handlers, settings: Any) -> None:
+    on("Message")(two.third)
+    settings.VZAPS = {**settings.VZAPS, "HANDLER_ATTEMPTS": 5}
+    replay(Event.objects.all(), names=[name_of("third")])
+    assert state_of(failed) == EventState.FAILED
+    assert HandlerRun.objects.get(handler=name_of("broken")).state == HandlerRunState.FAILED
+
+
+def test_what_was_interrupted_is_run_again_only_when_that_is_asked_for(failed: Event, two: Handlers) -> None:
+    two.is_broken = False
+    runs = HandlerRun.objects.filter(handler=name_of("sound"))
+    runs.update(state=HandlerRunState.INTERRUPTED)
+    replay(Event.objects.all())
+    assert two.calls == [f"broken {failed.pk}"]
+    assert runs.get().state == HandlerRunState.INTERRUPTED
+    replay(Event.objects.all(), interrupted=True)
+    assert two.calls == [f"broken {failed.pk}", f"sound {failed.pk}"]
+    assert runs.get().state == HandlerRunState.DONE
+
+
 def test_a_handler_that_nobody_knows_is_said(failed: Event) -> None:
     with pytest.raises(UnknownHandler, match=r"Is it .*Handlers\.broken"):
         replay(Event.objects.all(), names=["tests.events.test_replay.Handlers.brokn"])
 
 
-def test_a_dry_run_changes_nothing(failed: Event, two: Handlers) -> None:
+def test_a_dry_run_changes_nothing_and_wakes_nobody(failed: Event, two: Handlers, silent: list[int]) -> None:
     assert replay(Event.objects.all(), dry_run=True).events == 1
+    assert silent == []
     assert two.calls == []
     assert state_of(failed) == EventState.FAILED
 

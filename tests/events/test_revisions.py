@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from django_vzaps.events import MessageEvent, dispatch, inbound, on, revisions
+from django_vzaps.events import MessageEvent, dispatch, doorbell, inbound, on, revisions
 from django_vzaps.events.storing import receive
 from django_vzaps.models import Event, EventState, HandlerRun, Instance
 from django_vzaps.testing import events
@@ -84,6 +84,16 @@ def test_a_partial_copy_waits_for_the_full_one(store: Any, seen: Seen, drain: An
     two_seconds_pass(first)
     drain()
     assert len(seen) == 1
+
+
+def test_many_held_copies_are_one_task(store: Any, drain: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    later: list[float] = []
+    monkeypatch.setattr(doorbell, "ring_later", lambda *_, seconds: later.append(seconds))
+    for number in range(5):
+        store(events.message(f"hello {number}", lid="partial"))
+    drain()
+    (seconds,) = later
+    assert 0 < seconds < 2.5
 
 
 def test_a_partial_copy_whose_full_one_is_here_already_does_not_wait(store: Any, seen: Seen, drain: Any) -> None:
@@ -170,6 +180,64 @@ def test_a_stranger_cannot_pass_a_message_off_as_a_revision(store: Any, seen: Se
     store(events.message("elsewhere", sender="5511900000002", **common))
     drain()
     assert [text for text, _, _ in seen] == ["the real one", "not hers", "elsewhere"]
+
+
+@pytest.mark.parametrize("group", [True, False])
+def test_the_same_words_and_id_from_two_people_are_two_messages(
+    store: Any, seen: Seen, drain: Any, group: bool
+) -> None:
+    for sender in ("5511900000001", "5511900000002"):
+        store(events.message("yes", sender=sender, group=group, message_id="3EB0CC", timestamp="2026-09-20T11:00:00Z"))
+    drain()
+    assert [phone for _, phone, _ in seen] == ["5511900000001", "5511900000002"]
+
+
+@pytest.mark.parametrize("from_me", [True, False])
+def test_copies_of_a_message_to_one_group_are_one(store: Any, seen: Seen, drain: Any, from_me: bool) -> None:
+    common: Any = {"media": "image", "message_id": "3EB0BB", "from_me": from_me, "timestamp": "2026-09-20T11:00:00Z"}
+    store(events.message("look", group=True, **common))
+    store(events.message("look", group=True, media_url="https://files.example.org/m/1", **common))
+    elsewhere = store(events.message("look", group="120363049999999999@g.us", **common))
+    drain()
+    assert len(seen) == 2
+    assert Event.objects.get(pk=elsewhere.pk).revision_of_id is None
+
+
+def test_a_copy_for_another_instance_is_no_copy(store: Any, seen: Seen, drain: Any, instance: Instance) -> None:
+    common: Any = {"media": "image", "message_id": "3EB0BB", "timestamp": "2026-09-20T11:00:00Z"}
+    body = json.dumps(events.message("look", **common)).encode()
+    receive(body, instance_id=instance.pk, vzaps_id=instance.vzaps_id, named="VZ9999")
+    store(events.message("look", media_url="https://files.example.org/m/1", **common))
+    drain()
+    assert len(seen) == 1
+
+
+def test_partial_copies_that_differ_are_all_linked_to_the_full_one(store: Any, seen: Seen, drain: Any) -> None:
+    common: Any = {"media": "image", "message_id": "3EB0BB", "timestamp": "2026-09-20T11:00:00Z"}
+    for number in range(2):
+        store(events.message("look", lid="partial", media_url=f"https://files.example.org/m/{number}", **common))
+    drain()
+    full = store(events.message("look", lid=True, **common))
+    drain()
+    assert len(seen) == 1
+    assert set(Event.objects.exclude(pk=full.pk).values_list("revision_of", flat=True)) == {full.pk}
+
+
+@pytest.mark.parametrize("kept", [False, True])
+@pytest.mark.parametrize("together", [False, True])
+def test_a_partial_copy_that_is_closed_unseen_is_stored_as_the_settings_say(
+    store: Any, seen: Seen, drain: Any, settings: Any, kept: bool, together: bool
+) -> None:
+    policy = "full" if kept else "metadata"
+    settings.VZAPS = {**settings.VZAPS, "EVENT_STORAGE": {"Message": policy}}
+    partial, full = lid_pair()
+    first = store(partial)
+    if not together:
+        drain()
+    store(full)
+    drain()
+    assert state_of(first) == EventState.IGNORED
+    assert {bool(event.payload) for event in Event.objects.all()} == {kept}
 
 
 def test_in_a_group_an_unknown_lid_is_another_sender_unless_the_words_are_the_same(

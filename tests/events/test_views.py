@@ -166,6 +166,16 @@ def test_a_verifier_that_is_not_there_refuses_nothing_for_good(post: Post, setti
     assert post(events.connected()).status_code == 503
 
 
+def test_a_webhook_that_was_deleted_meanwhile_is_not_found(
+    instance: Instance, post: Post, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.VZAPS = {**settings.VZAPS, "WEBHOOK_VERIFIER": "nowhere.verify"}
+    found = Webhook.objects.receiver(instance.webhook.public_id)
+    monkeypatch.setattr(type(Webhook.objects), "receiver", lambda *_: found)
+    Webhook.objects.all().delete()
+    assert post(events.connected()).status_code == 404
+
+
 def test_an_event_costs_two_queries(
     post: Post, silent: list[int], django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
@@ -228,6 +238,18 @@ def test_a_body_announced_too_large_is_not_read(instance: Instance, small: int, 
 def test_a_body_that_breaks_off_is_left_to_a_redelivery(instance: Instance, silent: list[int]) -> None:
     request = RequestFactory().post(url_of(instance), data=b'{"type": "Conn', content_type="application/json")
     request.META["CONTENT_LENGTH"] = "100"
+    answer = views.webhook(request, public_id=instance.webhook.public_id, secret=SECRET)
+    assert answer.status_code == 400
+    assert not Event.objects.exists()
+
+
+def test_a_body_that_is_not_chunked_as_it_should_be_is_refused(instance: Instance) -> None:
+    class Garbled:
+        def read(self, size: int) -> bytes:
+            raise RuntimeError("invalid chunk size")  # each server has its own
+
+    request = RequestFactory().post(url_of(instance), content_type="application/json")
+    request.environ.update({"CONTENT_LENGTH": "", "wsgi.input_terminated": True, "wsgi.input": Garbled()})
     answer = views.webhook(request, public_id=instance.webhook.public_id, secret=SECRET)
     assert answer.status_code == 400
     assert not Event.objects.exists()

@@ -14,6 +14,7 @@ from django.test import Client
 from django.utils import timezone
 
 from django_vzaps import services
+from django_vzaps.events import storing
 from django_vzaps.models import Account, Event, Instance, Operation, OperationKind, OperationOutcome, Webhook
 from django_vzaps.services import operations, sync, webhooks
 from django_vzaps.testing import FakeVZaps, events
@@ -247,6 +248,28 @@ def test_where_vzaps_never_shows_the_url_an_event_at_the_new_one_lets_the_old_di
     assert [status(old), status(url(fake_vzaps, managed))] == [404, 200]
     webhooks.rotate(managed, actor=None)
     assert status(url(fake_vzaps, managed)) == 200
+
+
+def test_an_event_does_not_settle_a_rotation_that_began_while_it_was_stored(
+    fake_vzaps: FakeVZaps, managed: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    show(fake_vzaps, "https://echo.example.org/hook", times=None)
+    webhooks.rotate(managed, actor=None)
+    old, receive = url(fake_vzaps, managed), storing.receive
+
+    def rotate_meanwhile(*args: Any, **kwargs: Any) -> storing.Received:
+        monkeypatch.setattr(storing, "receive", receive)
+        assert status(old) == 200  # settles the first rotation, so that there can be another
+        webhooks.rotate(managed, actor=None)
+        return receive(*args, **kwargs)
+
+    monkeypatch.setattr(storing, "receive", rotate_meanwhile)
+    assert status(old) == 200
+
+    let_the_grace_pass()
+    new = url(fake_vzaps, managed)
+    assert new != old
+    assert [status(old), status(new)] == [200, 200]
 
 
 def test_an_event_settles_nothing_while_vzaps_shows_the_old_url(fake_vzaps: FakeVZaps, managed: Instance) -> None:

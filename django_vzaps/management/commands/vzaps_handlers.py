@@ -47,6 +47,8 @@ class Command(BaseCommand):
         if record.state in (EventState.UNPARSED, EventState.MISDIRECTED):
             self.stdout.write(_("No handler is called for it, whatever is registered."))
             return
+        if record.state != EventState.PENDING and not record.payload:
+            self.stdout.write(_("It cannot be replayed: its payload was erased."))
         self._table([(each.name, _verdict(each, typed, found.get(each.name))) for each in registered])
 
     def _table(self, rows: list[tuple[str, ...]]) -> None:
@@ -80,16 +82,15 @@ def _filters(handler: Handler) -> str:
 def _verdict(handler: Handler, event: inbound.InboundEvent, run: HandlerRun | None) -> str:
     if reason := handler.why_not(event):
         return _("is not called: %(filter)s") % {"filter": reason}
-    if run is None:
-        return _("would run")
+    is_open = event.record.state == EventState.PENDING
+    if run is None or run.state in (HandlerRunState.STARTED, HandlerRunState.WAITING):
+        return _("would run") if is_open else _("runs only if the event is replayed")
     if run.state == HandlerRunState.DONE:
         return _("is done (attempts: %(count)d)") % {"count": run.attempts}
     if run.state == HandlerRunState.INTERRUPTED:
         return _("was interrupted: it is not run again by itself")
-    if run.state == HandlerRunState.FAILED and not runs.may_run(run):
-        return _("failed (attempts: %(count)d): it is not run again by itself") % {"count": run.attempts}
-    if run.state == HandlerRunState.FAILED:
-        return _("failed (attempts: %(count)d): it will be tried again") % {"count": run.attempts}
     if run.state == HandlerRunState.SKIPPED:
         return _("was left out by a replay")
-    return _("would run")
+    if is_open and runs.may_run(run):
+        return _("failed (attempts: %(count)d): it will be tried again") % {"count": run.attempts}
+    return _("failed (attempts: %(count)d): it is not run again by itself") % {"count": run.attempts}
