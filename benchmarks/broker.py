@@ -65,14 +65,14 @@ def main() -> int:
     import django
 
     django.setup()
-    from django_vzaps.events import doorbell
+    from django_vzaps import broker
 
     logging.disable(logging.CRITICAL)
     task = "django_vzaps.drain_instance"
 
     def ring_again() -> bool:
-        doorbell.breaker.note(worked=True)
-        return doorbell.send(task, 1)
+        broker.breaker.note(worked=True)
+        return broker.send(task, 1)
 
     print(f"{'broker':24} {'median ms':>10} {'longest ms':>11} {'breaker open ms':>16}")
     for scheme in ("redis", "amqp"):
@@ -80,7 +80,7 @@ def main() -> int:
             with kind() as port:
                 Celery("benchmark", broker=f"{scheme}://127.0.0.1:{port}//").set_default()
                 told = milliseconds(ring_again)
-                untold = milliseconds(lambda: doorbell.send(task, 1))
+                untold = milliseconds(lambda: broker.send(task, 1))
             row = f"{statistics.median(told):10.1f} {max(told):11.1f} {statistics.median(untold):16.4f}"
             print(f"{scheme + ' ' + kind.__name__.replace('_', ' '):24} {row}")
     return 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from ipaddress import ip_network
 from typing import Any, Final
@@ -46,6 +46,8 @@ class Settings:
     """Networks such as ``203.0.113.0/24`` that events are taken from; empty takes them from anywhere."""
     webhook_verifier: str = ""
     """Dotted path of ``verify(request, body, webhook) -> bool``, asked about every event beside the URL's secret."""
+    instance_scope: str | Callable[..., Any] = ""
+    """``scope(user, queryset) -> queryset`` or its dotted path: the instances that a user may see; empty shows all."""
     read_only: bool = False
     """Refuse every change before it is made; for copies of production."""
     tasks: str = "celery"
@@ -110,6 +112,10 @@ def _checked(key: str, value: Any) -> Any:
             ):
                 return {**_EVENT_STORAGE, **value}
             raise _wrong(key, f"a dict from event types to {', '.join(map(repr, STORAGE_POLICIES))}")
+        case "INSTANCE_SCOPE":
+            if callable(value) or isinstance(value, str):
+                return value
+            raise _wrong(key, "a callable (user, queryset) -> queryset, or its dotted path")
         case "ENCRYPTION_KEYS" | "WEBHOOK_EVENTS":
             if isinstance(value, list | tuple) and all(isinstance(part, str) for part in value):
                 return tuple(value)

@@ -80,6 +80,7 @@ WRONG: dict[str, list[Any]] = {
     "EVENT_STORAGE": [None, "full", ["Message"], {"Message": "some"}, {1: "full"}, {"Message": None}],
     "EVENT_PAYLOAD_DAYS": [None, "10", -1, 1.5, True, False],
     "EVENT_RETENTION_DAYS": [None, "10", -1, 1.5, True, False],
+    "INSTANCE_SCOPE": [None, 0, True, ["scope"], {}],
     "READ_ONLY": [None, 0, 1, "False"],
     "TASKS": [None, "", "Celery", "thread", ["celery"], {}],
 }  # fmt: skip

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from django.contrib import admin
 from django.db import models
 from django.http import HttpRequest
 
-if TYPE_CHECKING:
-    _Admin = admin.ModelAdmin[Any]
-    _Inline = admin.TabularInline[Any, Any]
-else:
-    _Admin = admin.ModelAdmin
-    _Inline = admin.TabularInline
+from django_vzaps.admin.themes import ModelAdmin, TabularInline
 
 
-class ReadOnlyAdmin(_Admin):
+class ReadOnlyAdmin(ModelAdmin):
     """Lists and shows; Django's add, change and delete are refused to everybody."""
 
     actions: Any = None
@@ -31,7 +25,7 @@ class ReadOnlyAdmin(_Admin):
         return False
 
 
-class ReadOnlyInline(_Inline):
+class ReadOnlyInline(TabularInline):
     """Shown to whoever may see the row it belongs to."""
 
     extra = 0

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, cast
+from typing import cast
 
-from django.contrib import admin, messages
+from django.contrib import messages
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import models, transaction
 from django.http import HttpRequest
@@ -17,18 +17,14 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from django_vzaps import services
+from django_vzaps.admin.themes import ModelAdmin
 from django_vzaps.models import Account, Operation, OperationOutcome
 from django_vzaps.services import VZapsError
-
-if TYPE_CHECKING:
-    _Base = admin.ModelAdmin[Any]
-else:
-    _Base = admin.ModelAdmin
 
 View = Callable[..., HttpResponseBase]
 
 
-class RemoteAdmin(_Base):
+class RemoteAdmin(ModelAdmin):
     """A model admin whose own views call services."""
 
     class Media:

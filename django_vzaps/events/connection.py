@@ -14,8 +14,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from django_vzaps import services
-from django_vzaps.events import doorbell
+from django_vzaps import broker, services
 from django_vzaps.events.inbound import ConnectedEvent, InboundEvent
 from django_vzaps.models import ConnectionSource, EventSource, Instance
 
@@ -59,7 +58,7 @@ def settle_doubts() -> int:
     due = Instance.objects.present().filter(confirm_connection_at__lte=timezone.now())
     pks = list(due.order_by("confirm_connection_at").values_list("pk", flat=True)[:_MOST_AT_ONCE])
     for pk in pks:
-        if doorbell.is_inline():
+        if broker.is_inline():
             confirm(pk)
         else:
             _send(pk, seconds=0)
@@ -89,5 +88,5 @@ def confirm(instance_id: int) -> bool:
 
 
 def _send(instance_id: int, *, seconds: float) -> None:
-    if not doorbell.is_inline():
-        doorbell.send(TASK, instance_id, countdown=seconds)
+    if not broker.is_inline():
+        broker.send(TASK, instance_id, countdown=seconds)

@@ -17,7 +17,7 @@ from django.db import InterfaceError, OperationalError
 from django.db.models import Q
 from django.utils import timezone
 
-from django_vzaps import conf
+from django_vzaps import broker, conf
 from django_vzaps.events import built_in, doorbell, handlers, inbound, policies, revisions, runs
 from django_vzaps.events.lease import Lease, LeaseLost
 from django_vzaps.models import Event, EventState, HandlerRun, HandlerRunState, Instance, Lane
@@ -38,7 +38,7 @@ def wake(instance_id: int, lane: str = Lane.MAIN) -> bool:
     Never raises; False where the broker could not be told. The sweep finds what was not handled.
     """
     try:
-        if doorbell.is_inline():
+        if broker.is_inline():
             drain(instance_id, lane, seconds=None)
             return True
         return doorbell.ring(instance_id, lane)
@@ -124,7 +124,7 @@ def _handle(record: Event, lease: Lease) -> datetime | None:
     event = inbound.from_record(record)
     found = {run.handler: run for run in record.runs.all()}
     if not found and isinstance(event, inbound.MessageEvent) and not event.is_revision:
-        if hold := revisions.settle(event, may_hold=not doorbell.is_inline()):
+        if hold := revisions.settle(event, may_hold=not broker.is_inline()):
             return _hold(record, hold)
         if record.state != EventState.PENDING:
             return None

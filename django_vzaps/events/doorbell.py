@@ -2,48 +2,17 @@
 
 from __future__ import annotations
 
-import logging
-import time
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
-from celery import current_app
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from django_vzaps import conf
-from django_vzaps.events import lines
+from django_vzaps import broker, conf
 from django_vzaps.models import EventQueue, Lane
-
-logger = logging.getLogger("django_vzaps.doorbell")
 
 #: Two names, so that a project can route them to different workers.
 TASKS: Final = {Lane.MAIN: "django_vzaps.drain_instance", Lane.BULK: "django_vzaps.drain_bulk"}
-
-
-class Breaker:
-    """Leaves the broker alone for a while after it failed, so that a dead one costs nothing."""
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
-        self._open_until = 0.0
-
-    @property
-    def is_open(self) -> bool:
-        """Whether not to try now."""
-        return time.monotonic() < self._open_until
-
-    def note(self, *, worked: bool) -> None:
-        """Tell how a try went."""
-        self._open_until = 0.0 if worked else time.monotonic() + self.seconds
-
-
-breaker: Final = Breaker(seconds=10)
-
-
-def is_inline() -> bool:
-    """Whether events are handled in the process that received them, so that there is nobody to tell."""
-    return conf.current().tasks == "inline" or bool(current_app.conf.task_always_eager)
 
 
 def ring(instance_id: int, lane: str = Lane.MAIN) -> bool:
@@ -53,7 +22,7 @@ def ring(instance_id: int, lane: str = Lane.MAIN) -> bool:
     ringing knows that their event will be seen. A ring counts for half of ``VZAPS["DRAIN_LEASE"]``; after that it is
     taken for lost.
     """
-    if breaker.is_open:
+    if broker.breaker.is_open:
         return False
     now = timezone.now()
     until = _rung_until(now)
@@ -74,16 +43,7 @@ def ring_on(instance_id: int, lane: str) -> bool:
 
 def ring_later(instance_id: int, lane: str, *, seconds: float) -> bool:
     """Send a drain task that starts after a while, beside any other. False where the broker could not be told."""
-    return send(TASKS[Lane(lane)], instance_id, countdown=seconds)
-
-
-def send(task: str, instance_id: int, **options: Any) -> bool:
-    """Send a task about an instance; ``countdown``: seconds until it starts. False where the broker is down."""
-    if breaker.is_open:
-        return False
-    worked = _sent(task, instance_id, **options)
-    breaker.note(worked=worked)
-    return worked
+    return broker.send(TASKS[Lane(lane)], instance_id, countdown=seconds)
 
 
 def silence(instance_id: int, lane: str) -> None:
@@ -100,37 +60,7 @@ def _rung_until(now: datetime) -> datetime:
 
 
 def _send_drain(instance_id: int, lane: str, until: datetime) -> bool:
-    worked = send(TASKS[Lane(lane)], instance_id)
+    worked = broker.send(TASKS[Lane(lane)], instance_id)
     if not worked:
         _queue(instance_id, lane).filter(rung_until=until).update(rung_until=None)
     return worked
-
-
-def _sent(task: str, instance_id: int, **options: Any) -> bool:
-    line = lines.kept()
-    while True:
-        was_kept, began = line is not None, time.monotonic()
-        try:
-            line = line or lines.opened()
-            current_app.send_task(
-                task,
-                args=[instance_id],
-                connection=line,
-                retry=False,
-                ignore_result=True,
-                add_to_parent=False,
-                **options,
-            )
-        except Exception as error:  # noqa: BLE001 - every transport has its own, and none of them is the sender's fault
-            lines.close(line)
-            if was_kept and time.monotonic() - began < lines.STEP_SECONDS / 2:
-                # Ended by the broker meanwhile, which may be well; one that hangs takes longer to be noticed.
-                line = None
-                continue
-            # The message of the error may hold the broker's URL, and so its password.
-            logger.warning(
-                "The broker could not be told of events (%s); the sweep will find them.", type(error).__name__
-            )
-            return False
-        lines.keep(line)
-        return True

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from django_vzaps.events import connection, doorbell
+from django_vzaps import broker
+from django_vzaps.events import connection
 from django_vzaps.events.dispatch import wake
 from django_vzaps.models import Event
 from django_vzaps.services import operations
@@ -26,7 +27,7 @@ def sweep() -> SweepReport:
     Safe to run at any time and twice at once.
     """
     # What waits for a sweep has waited long enough: a broker that was down a moment ago is tried once more.
-    doorbell.breaker.note(worked=True)
+    broker.breaker.note(worked=True)
     waiting = Event.objects.queues_due()
     woken = sum(wake(instance_id, lane) for instance_id, lane in waiting)
     return SweepReport(

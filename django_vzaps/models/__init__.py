@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from django_vzaps.models.account import Account
+from django_vzaps.models.batch import Batch, BatchItem, BatchItemState, BatchKind
 from django_vzaps.models.event import Event, EventSource, EventState
 from django_vzaps.models.event_queue import EventQueue, Lane
 from django_vzaps.models.handler_run import HandlerRun, HandlerRunState
 from django_vzaps.models.healing import FailedDelivery, HealingOutcome, HealingRun
-from django_vzaps.models.instance import ConnectionSource, ConnectionState, Instance
+from django_vzaps.models.instance import ConnectionSource, ConnectionState, Instance, ReportedState
 from django_vzaps.models.operation import BILLING_KINDS, Operation, OperationKind, OperationOutcome
+from django_vzaps.models.pairing import Pairing
 from django_vzaps.models.subscription import Subscription, SubscriptionState
 from django_vzaps.models.webhook import Webhook
 
 __all__ = [
     "BILLING_KINDS",
     "Account",
+    "Batch",
+    "BatchItem",
+    "BatchItemState",
+    "BatchKind",
     "ConnectionSource",
     "ConnectionState",
     "Event",
@@ -31,6 +37,8 @@ __all__ = [
     "Operation",
     "OperationKind",
     "OperationOutcome",
+    "Pairing",
+    "ReportedState",
     "Subscription",
     "SubscriptionState",
     "Webhook",

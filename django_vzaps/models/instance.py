@@ -35,10 +35,45 @@ class ConnectionState(models.TextChoices):
     UNKNOWN = "unknown", _("unknown")
 
 
+class ReportedState(models.TextChoices):
+    """What was last said of a connection, before it is doubted for its age."""
+
+    CONNECTED = "connected", _("connected")
+    DISCONNECTED = "disconnected", _("disconnected")
+    NEVER_PAIRED = "never_paired", _("never paired")
+    UNKNOWN = "unknown", _("unknown")
+
+
+#: Which of :class:`ReportedState` a row's own columns say.
+_REPORTED = models.Case(
+    models.When(connected__isnull=True, then=models.Value(ReportedState.UNKNOWN.value)),
+    models.When(connected=True, then=models.Value(ReportedState.CONNECTED.value)),
+    models.When(
+        connected_at__isnull=True,
+        whatsapp_jid="",
+        phone="",
+        then=models.Value(ReportedState.NEVER_PAIRED.value),
+    ),
+    default=models.Value(ReportedState.DISCONNECTED.value),
+)
+
+
 class InstanceQuerySet(models.QuerySet["Instance"]):
     def present(self) -> InstanceQuerySet:
         """Those that still exist on VZaps, as far as we know."""
         return self.filter(removed_at__isnull=True)
+
+    def in_connection_state(self, state: str) -> InstanceQuerySet:
+        """Those whose :attr:`Instance.connection_state` is ``state`` now, told apart by the database."""
+        limit = timezone.now() - timedelta(seconds=conf.current().stale_after)
+        match state:
+            case ConnectionState.CONNECTED:
+                return self.filter(reported_state=ReportedState.CONNECTED, connection_asked_at__gte=limit)
+            case ConnectionState.STALE:
+                old = models.Q(connection_asked_at__isnull=True) | models.Q(connection_asked_at__lt=limit)
+                return self.filter(old, reported_state=ReportedState.CONNECTED)
+            case _:
+                return self.filter(reported_state=state)
 
     def locked(self) -> InstanceQuerySet:
         """Locked until the transaction ends; what refers to them can still be added: events arrive meanwhile."""
@@ -74,6 +109,10 @@ class Instance(models.Model):
     connection_asked_at = models.DateTimeField(_("connection asked at"), null=True, blank=True)
     #: When VZaps is to be asked whether an event told the truth about the connection; null when it need not be.
     confirm_connection_at = models.DateTimeField(null=True, blank=True, editable=False, db_index=True)
+    #: ``connection_state`` but for its age; kept by the database, so that a list can be filtered and counted by it.
+    reported_state = models.GeneratedField(
+        expression=_REPORTED, output_field=models.CharField(max_length=16), db_persist=True
+    )
     last_event_at = models.DateTimeField(_("last event"), null=True, blank=True, db_index=True)
 
     remote_created_at = models.DateTimeField(_("created on VZaps"), null=True, blank=True)
@@ -107,6 +146,11 @@ class Instance(models.Model):
             ("restart_instance", _("Can restart instances")),
             ("bill_instance", _("Can subscribe, cancel and resume subscriptions")),
             ("set_webhook_instance", _("Can set the webhook of instances")),
+            ("send_instance", _("Can send messages")),
+            ("reveal_token_instance", _("Can see the token of instances")),
+        ]
+        indexes = [
+            models.Index(fields=["removed_at", "reported_state", "connection_asked_at"], name="vzaps_instance_state"),
         ]
 
     def __str__(self) -> str:

@@ -26,6 +26,8 @@ class OperationKind(models.TextChoices):
     DISCONNECT = "session.disconnect", _("disconnect")
     SET_WEBHOOK = "webhook.set", _("set webhook")
     SEND_TEXT = "message.send_text", _("send a text message")
+    RETRY_DELIVERY = "delivery.retry", _("deliver an event again")
+    REVEAL_TOKEN = "instance.reveal_token", _("see the instance token")
 
 
 BILLING_KINDS: Final = frozenset({OperationKind.SUBSCRIBE, OperationKind.CANCEL, OperationKind.RESUME})
@@ -103,7 +105,9 @@ class Operation(models.Model):
     error = models.TextField(_("error"), blank=True)
     request_id = models.CharField(_("VZaps request id"), max_length=255, blank=True)
     idempotency_key = NullableExactCharField(_("idempotency key"), max_length=255, null=True, blank=True, unique=True)
-    batch = models.UUIDField(_("batch"), null=True, blank=True, db_index=True)
+    batch = models.ForeignKey(
+        "Batch", on_delete=models.SET_NULL, null=True, blank=True, related_name="operations", verbose_name=_("batch")
+    )
     lock = NullableExactCharField(max_length=64, null=True, blank=True, unique=True, editable=False)
 
     objects = OperationManager()

@@ -4,6 +4,7 @@ import re
 from typing import Final
 
 from django.db import models
+from django.db.models.functions import Coalesce
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
@@ -54,18 +55,23 @@ class Subscription(models.Model):
         Instance, on_delete=models.CASCADE, related_name="subscription", verbose_name=_("instance")
     )
     billing_status = models.CharField(_("billing status"), max_length=255, blank=True)
-    state = models.CharField(_("state"), max_length=16, default=SubscriptionState.UNKNOWN, db_index=True)
+    state = models.CharField(_("state"), max_length=16, default=SubscriptionState.UNKNOWN)
     vzaps_id = models.CharField(_("VZaps subscription id"), max_length=255, blank=True)
     mode = models.CharField(_("mode"), max_length=32, blank=True)
     checkout_url = models.CharField(_("checkout URL"), max_length=2000, blank=True)
     session_id = models.CharField(_("checkout session"), max_length=255, blank=True)
     cancel_at = models.DateTimeField(_("ends at"), null=True, blank=True)
     expired_at = models.DateTimeField(_("expired at"), null=True, blank=True)
+    #: When what runs ends, as far as VZaps says; kept by the database, so that a list can be filtered by it.
+    ends_at = models.GeneratedField(
+        expression=Coalesce("cancel_at", "expired_at"), output_field=models.DateTimeField(null=True), db_persist=True
+    )
     refreshed_at = models.DateTimeField(_("refreshed at"), null=True, blank=True)
 
     class Meta:
         verbose_name = _("subscription")
         verbose_name_plural = _("subscriptions")
+        indexes = [models.Index(fields=["state", "ends_at"], name="vzaps_subscription_state")]
 
     def __str__(self) -> str:
         return f"{self.instance_id}: {self.state}"

@@ -62,6 +62,18 @@ def _receiver_statement() -> str:
     )
 
 
+#: As :attr:`Webhook.drift`, in the database's words: both lists of events are stored sorted.
+_DRIFTED = models.Case(
+    models.When(models.Q(desired_events__isnull=True) | models.Q(checked_at__isnull=True), then=models.Value(False)),
+    models.When(~models.Q(actual_host_and_path=models.F("desired_host_and_path")), then=models.Value(True)),
+    models.When(
+        models.Q(actual_events__isnull=False) & ~models.Q(actual_events=models.F("desired_events")),
+        then=models.Value(True),
+    ),
+    default=models.Value(False),
+)
+
+
 class Webhook(models.Model):
     """An instance's webhook: what we want it to be, and what VZaps says it is.
 
@@ -81,6 +93,10 @@ class Webhook(models.Model):
     actual_host_and_path = models.CharField(_("actual host and path"), max_length=500, blank=True)
     actual_events = JSONTextField(_("actual events"), null=True, blank=True)
     checked_at = models.DateTimeField(_("checked at"), null=True, blank=True)
+    #: Whether there is :attr:`drift`; kept by the database, so that a list can be filtered and counted by it.
+    is_drifted = models.GeneratedField(expression=_DRIFTED, output_field=models.BooleanField(), db_persist=True)
+    #: The newest delivery that VZaps says it could not make.
+    last_failure_at = models.DateTimeField(_("last failed delivery"), null=True, blank=True, editable=False)
     healed_at = models.DateTimeField(_("delivery log read at"), null=True, blank=True, editable=False, db_index=True)
 
     objects = WebhookManager()
@@ -88,6 +104,7 @@ class Webhook(models.Model):
     class Meta:
         verbose_name = _("webhook")
         verbose_name_plural = _("webhooks")
+        indexes = [models.Index(fields=["is_drifted"], name="vzaps_webhook_drift")]
 
     def __str__(self) -> str:
         return f"{self.public_id}"

@@ -129,7 +129,7 @@ def apply_webhook(webhook: Webhook, answer: client.Instance, *, asked_at: dateti
     before = {column: getattr(webhook, column) for column in WEBHOOK_COLUMNS}
     webhook.actual_host_and_path = seen_host_and_path(webhook, answer.webhook)
     if answer.events:
-        webhook.actual_events = sorted(answer.events)
+        webhook.actual_events = sorted(set(answer.events))
     webhook.checked_at = asked_at
     return {
         column: (old, getattr(webhook, column)) for column, old in before.items() if getattr(webhook, column) != old

@@ -206,7 +206,7 @@ def check(instance: Instance) -> Webhook:
         webhook, _made = Webhook.objects.select_for_update().get_or_create(instance=instance)
         if webhook.checked_at is None or webhook.checked_at <= asked_at:
             webhook.actual_host_and_path = mirror.seen_host_and_path(webhook, answer.webhook or "")
-            webhook.actual_events = sorted(answer.events)
+            webhook.actual_events = sorted(dict.fromkeys(answer.events))
             webhook.checked_at = asked_at
             _follow_secret(webhook, answer)
             webhook.save()

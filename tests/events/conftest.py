@@ -9,8 +9,8 @@ from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
 
-from django_vzaps import crypto
-from django_vzaps.events import doorbell, handlers
+from django_vzaps import broker, crypto
+from django_vzaps.events import handlers
 from django_vzaps.models import Account, Event, Instance, Lane, Webhook
 
 SECRET = "the-secret-of-the-url"
@@ -23,7 +23,7 @@ def _only_this_tests_handlers(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _closed_breaker() -> None:
-    doorbell.breaker.note(worked=True)
+    broker.breaker.note(worked=True)
 
 
 def new_instance(vzaps_id: str = "VZ0001") -> Instance:
@@ -84,7 +84,7 @@ def rung(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         sent.append(instance_id)
         return True
 
-    monkeypatch.setattr(doorbell, "_sent", send)
+    monkeypatch.setattr(broker, "_sent", send)
     return sent
 
 

@@ -13,8 +13,8 @@ from django.db import connection as database
 from django.db import transaction
 from django.utils import timezone
 
-from django_vzaps import services
-from django_vzaps.events import connection, dispatch, doorbell, storing
+from django_vzaps import broker, services
+from django_vzaps.events import connection, dispatch, storing
 from django_vzaps.events.sweep import sweep
 from django_vzaps.models import Account, ConnectionSource, EventSource, Instance
 from django_vzaps.testing import FakeVZaps, events
@@ -45,7 +45,7 @@ def sent(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Sent:
         found.append((task, instance_id, countdown))
         return True
 
-    monkeypatch.setattr(doorbell, "_sent", send)
+    monkeypatch.setattr(broker, "_sent", send)
     return found
 
 

@@ -13,6 +13,7 @@ from celery.app import app_or_default
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
+from django_vzaps import broker
 from django_vzaps.events import doorbell
 from django_vzaps.models import Event, EventQueue, Instance, Lane
 from django_vzaps.testing import events
@@ -103,7 +104,7 @@ def test_a_dead_broker_costs_little_once_and_then_nothing(
     assert EventQueue.objects.get().rung_until is None, "so that the sweep rings"
 
     asked: list[object] = []
-    monkeypatch.setattr(doorbell, "_sent", lambda *args: asked.append(args))
+    monkeypatch.setattr(broker, "_sent", lambda *args: asked.append(args))
     with django_assert_num_queries(2):
         assert post(events.message()).status_code == 200
     assert asked == []
@@ -124,7 +125,7 @@ def test_a_hanging_broker_is_given_up_soon(
 def test_the_breaker_closes_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
-    breaker = doorbell.Breaker(seconds=10)
+    breaker = broker.Breaker(seconds=10)
     breaker.note(worked=False)
     assert breaker.is_open
     now = 110.0

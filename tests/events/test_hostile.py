@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from django_vzaps.events import InboundEvent, dispatch, doorbell, handlers, inbound, on
+from django_vzaps import broker
+from django_vzaps.events import InboundEvent, dispatch, handlers, inbound, on
 from django_vzaps.models import Event, EventState, HandlerRun, Instance, Lane
 from django_vzaps.testing import events
 from tests.events.conftest import url_of
@@ -122,8 +123,8 @@ def test_no_hostile_body_is_lost_or_breaks_anything(instance: Instance, settings
     client, url = Client(), url_of(instance)
     handlers._registered.clear()
     on()(_read_all)
-    with pytest.MonkeyPatch.context() as broker:
-        broker.setattr(doorbell, "_sent", lambda *args, **kwargs: True)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(broker, "_sent", lambda *args, **kwargs: True)
         before = _kept()
         for body in batch:
             answer = client.post(url, data=body, content_type="application/json")

@@ -13,7 +13,8 @@ import pytest
 from celery import Celery
 from celery.app import app_or_default
 
-from django_vzaps.events import doorbell, lines
+from django_vzaps import broker
+from django_vzaps.broker import lines
 from tests.chaos.processes import HOST, Gate, reserved_port
 
 TASK = "django_vzaps.drain_instance"
@@ -44,7 +45,7 @@ def app(opened: Opened) -> Iterator[Celery]:
     previous = app_or_default()
     app = Celery("project", set_as_current=True)
     app.conf.task_default_queue = f"lines-{uuid.uuid4().hex[:12]}"
-    doorbell.breaker.note(worked=True)
+    broker.breaker.note(worked=True)
     yield app
     while line := lines.kept():
         lines.close(line)
@@ -71,58 +72,58 @@ def gate(app: Celery, redis_url: str) -> Iterator[Gate]:
 
 @pytest.mark.redis
 def test_the_next_one_takes_the_line_that_worked(gate: Gate, opened: Opened) -> None:
-    assert all(doorbell.send(TASK, 1) for _ in range(3))
+    assert all(broker.send(TASK, 1) for _ in range(3))
     assert opened.count == 1
 
 
 @pytest.mark.redis
 def test_a_line_that_broke_meanwhile_is_replaced(gate: Gate, opened: Opened) -> None:
-    assert doorbell.send(TASK, 1)
+    assert broker.send(TASK, 1)
     gate.shut()
     gate.open()
-    assert doorbell.send(TASK, 1)
+    assert broker.send(TASK, 1)
 
 
 @pytest.mark.redis
 def test_a_broker_that_went_away_is_noticed_on_a_kept_line(gate: Gate, opened: Opened) -> None:
-    assert doorbell.send(TASK, 1)
+    assert broker.send(TASK, 1)
     gate.shut()
-    assert not doorbell.send(TASK, 1)
-    assert doorbell.breaker.is_open
+    assert not broker.send(TASK, 1)
+    assert broker.breaker.is_open
 
 
 @pytest.mark.redis
 def test_a_broker_that_hangs_on_a_kept_line_is_asked_once(
     gate: Gate, opened: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert doorbell.send(TASK, 1)
+    assert broker.send(TASK, 1)
     with monkeypatch.context() as on_the_way:
         on_the_way.setattr(socket.socket, "sendall", lambda *args: None)  # what is said gets lost
-        assert not doorbell.send(TASK, 1)
+        assert not broker.send(TASK, 1)
     assert opened.count == 1
 
 
 @pytest.mark.redis
 def test_an_old_line_is_not_trusted(gate: Gate, opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert doorbell.send(TASK, 1)
+    assert broker.send(TASK, 1)
     monkeypatch.setattr(lines, "_KEPT_SECONDS", 0)
-    assert doorbell.send(TASK, 1)
+    assert broker.send(TASK, 1)
     assert opened.count == 2
 
 
 @pytest.mark.redis
 def test_another_broker_gets_another_line(gate: Gate, app: Celery, opened: Opened, redis_url: str) -> None:
-    assert doorbell.send(TASK, 1)
+    assert broker.send(TASK, 1)
     app.conf.update(broker_url=redis_url)
-    assert doorbell.send(TASK, 1)
+    assert broker.send(TASK, 1)
     assert opened.count == 2
 
 
 @pytest.mark.rabbitmq
 def test_where_nobody_confirms_no_line_is_kept(app: Celery, opened: Opened, rabbitmq_url: str) -> None:
     app.conf.update(broker_url=rabbitmq_url, task_default_queue=app.conf.task_default_queue)
-    assert doorbell.send(TASK, 1)
-    assert doorbell.send(TASK, 1)
+    assert broker.send(TASK, 1)
+    assert broker.send(TASK, 1)
     assert opened.count == 2
     with app.connection_for_write(rabbitmq_url) as line:
         channel: Any = line.default_channel

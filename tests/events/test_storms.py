@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
+from django_vzaps import broker
 from django_vzaps.events import InboundEvent, dispatch, doorbell, on, storing
 from django_vzaps.models import Event, EventState, Instance, Lane
 from django_vzaps.testing import events
@@ -78,7 +79,7 @@ def test_a_storm_of_one_instance_keeps_another_waiting_for_less_than_two_seconds
         simulation.tasks.append((instance_id, tasks[task]))
         return True
 
-    monkeypatch.setattr(doorbell, "_sent", sent)
+    monkeypatch.setattr(broker, "_sent", sent)
     monkeypatch.setattr(time, "monotonic", lambda: simulation.now)
     on()(simulation.handled)
 
@@ -108,7 +109,7 @@ def test_history_keeps_the_same_instances_messages_waiting_for_less_than_two_sec
         if event.record.lane == Lane.MAIN:
             waited.append(simulation.waited[instance.pk][-1])
 
-    monkeypatch.setattr(doorbell, "_sent", sent)
+    monkeypatch.setattr(broker, "_sent", sent)
     monkeypatch.setattr(time, "monotonic", lambda: simulation.now)
     on()(note)
 

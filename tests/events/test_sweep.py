@@ -9,7 +9,8 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from django_vzaps.events import MessageEvent, doorbell, on, sweep
+from django_vzaps import broker
+from django_vzaps.events import MessageEvent, on, sweep
 from django_vzaps.models import Event, EventState, Instance, Operation, OperationKind, OperationOutcome
 from tests.events.conftest import new_instance
 
@@ -58,7 +59,7 @@ def test_a_worker_is_told_once_per_instance(instance: Instance, arrive: Arrive, 
 
 @pytest.mark.usefixtures("_celery")
 def test_a_broker_that_is_down_is_reported(instance: Instance, arrive: Arrive, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doorbell, "_sent", lambda task, instance_id, **options: False)
+    monkeypatch.setattr(broker, "_sent", lambda task, instance_id, **options: False)
     arrive()
     assert sweep.sweep().unreachable == 1
     with pytest.raises(CommandError, match="could not be told of the events in 1 queue"):
@@ -67,7 +68,7 @@ def test_a_broker_that_is_down_is_reported(instance: Instance, arrive: Arrive, m
 
 @pytest.mark.usefixtures("_celery")
 def test_a_broker_that_was_down_a_moment_ago_is_tried(instance: Instance, arrive: Arrive, rung: list[int]) -> None:
-    doorbell.breaker.note(worked=False)
+    broker.breaker.note(worked=False)
     arrive()
     assert sweep.sweep().woken == 1
     assert rung == [instance.pk]

@@ -15,7 +15,8 @@ from celery.app import app_or_default
 from celery.contrib.testing.worker import start_worker
 from django.db import connection
 
-from django_vzaps.events import MessageEvent, doorbell, on
+from django_vzaps import broker
+from django_vzaps.events import MessageEvent, on
 from django_vzaps.models import Event, EventQueue, EventState, HandlerRun, Instance
 from django_vzaps.testing import events
 from tests.events.conftest import Post
@@ -74,7 +75,7 @@ def one_event_on_its_way_through(broker_url: str, post: Post, instance: Instance
     assert set(Event.objects.values_list("state", flat=True)) == {EventState.DONE}
     assert HandlerRun.objects.count() == 2
     assert EventQueue.objects.get().rung_until is None
-    assert not doorbell.breaker.is_open
+    assert not broker.breaker.is_open
     assert json.loads(Event.objects.latest("pk").payload)["type"] == "Message"
 
 

@@ -107,4 +107,4 @@ def test_without_a_usable_key_nothing_is_begun(settings: Any, run: Run) -> None:
 def test_every_encrypted_column_is_known() -> None:
     found = {f"{model.__name__}.{field.name}" for model, field in vzaps_rotate_keys.encrypted_fields()}
 
-    assert found == {"Account.client_token", "Account.client_secret", "Instance.token"}
+    assert found == {"Account.client_token", "Account.client_secret", "Instance.token", "Pairing.code"}

@@ -10,7 +10,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from django_vzaps.events import doorbell
+from django_vzaps import broker
 from django_vzaps.models import Account, EventQueue
 from django_vzaps.services import instances, sync, webhooks
 from django_vzaps.testing import FakeVZaps
@@ -22,8 +22,8 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(autouse=True)
 def _nobody_works(fake_vzaps: FakeVZaps, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.VZAPS = {**settings.VZAPS, "TASKS": "celery"}
-    doorbell.breaker.note(worked=True)
-    monkeypatch.setattr(doorbell, "_sent", lambda *_args, **_options: True)
+    broker.breaker.note(worked=True)
+    monkeypatch.setattr(broker, "_sent", lambda *_args, **_options: True)
 
 
 def created(fake: FakeVZaps, account: Account) -> None:

@@ -6,14 +6,27 @@ from typing import Any, Final
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponseRedirect
 from django.utils.translation import gettext as _
 
+from django_vzaps import scope
 from django_vzaps.admin.remote import RemoteAdmin
 from django_vzaps.models import Instance
 
 #: What can be permitted: Django's own four, and those of ``Instance.Meta.permissions``.
-PERMISSIONS: Final = ("view", "add", "change", "delete", "pair", "restart", "bill", "set_webhook")
+PERMISSIONS: Final = (
+    "view",
+    "add",
+    "change",
+    "delete",
+    "pair",
+    "restart",
+    "bill",
+    "set_webhook",
+    "send",
+    "reveal_token",
+)
 
 
 class InstanceBase(RemoteAdmin):
@@ -32,6 +45,18 @@ class InstanceBase(RemoteAdmin):
     def has_set_webhook_permission(self, request: HttpRequest) -> bool:
         """Whether the user may say where events are sent."""
         return request.user.has_perm("django_vzaps.set_webhook_instance")
+
+    def has_send_permission(self, request: HttpRequest) -> bool:
+        """Whether the user may send messages."""
+        return request.user.has_perm("django_vzaps.send_instance")
+
+    def has_reveal_token_permission(self, request: HttpRequest) -> bool:
+        """Whether the user may see an instance's token."""
+        return request.user.has_perm("django_vzaps.reveal_token_instance")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Instance]:
+        """Those that ``VZAPS["INSTANCE_SCOPE"]`` lets the user see."""
+        return scope.limited(request.user, super().get_queryset(request))
 
     def permitted(self, request: HttpRequest) -> dict[str, bool]:
         """Every permission by name, for templates."""
