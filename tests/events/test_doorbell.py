@@ -118,7 +118,7 @@ def test_a_hanging_broker_is_given_up_soon(
     began = time.monotonic()
     assert not doorbell.ring(instance.pk)
     assert time.monotonic() - began < 2
-    assert "the sweep will find them" in caplog.text
+    assert "the sweep will find it" in caplog.text
     assert "planted" not in caplog.text
 
 
