@@ -27,9 +27,6 @@ View = Callable[..., HttpResponseBase]
 class RemoteAdmin(ModelAdmin):
     """A model admin whose own views call services."""
 
-    class Media:
-        css = {"all": ["django_vzaps/admin.css"]}
-
     def remote(self, view: View) -> View:
         """``view`` as an admin view that opens no transaction, also under ``ATOMIC_REQUESTS``."""
         return transaction.non_atomic_requests(self.admin_site.admin_view(view))

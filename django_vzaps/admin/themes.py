@@ -1,21 +1,36 @@
 """The admin classes to build on: Django's, or those of the theme that the project has installed.
 
-django-unfold's templates ask a model admin for more than Django's own has; whoever installs it wants its looks.
+django-unfold's templates ask a model admin for more than Django's own has; whoever installs it wants its looks. The
+console's own style sheets know Django's colours only: what unfold calls them is said in a sheet of its own.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from django.apps import apps
 from django.contrib import admin
 
+IS_UNFOLD: Final = apps.is_installed("unfold")
+
 if TYPE_CHECKING:
-    ModelAdmin = admin.ModelAdmin[Any]
+    _ModelAdmin = admin.ModelAdmin[Any]
     TabularInline = admin.TabularInline[Any, Any]
-elif apps.is_installed("unfold"):
-    from unfold.admin import ModelAdmin, TabularInline
+elif IS_UNFOLD:
+    from unfold.admin import ModelAdmin as _ModelAdmin
+    from unfold.admin import TabularInline
 else:
-    from django.contrib.admin import ModelAdmin, TabularInline
+    from django.contrib.admin import ModelAdmin as _ModelAdmin
+    from django.contrib.admin import TabularInline
 
 __all__ = ["ModelAdmin", "TabularInline"]
+
+
+class ModelAdmin(_ModelAdmin):
+    """What every list and page of the console is made with."""
+
+    #: Whether the pages have other templates than Django's.
+    is_themed: Final = IS_UNFOLD
+
+    class Media:
+        css = {"all": ["django_vzaps/admin.css", *(["django_vzaps/unfold.css"] if IS_UNFOLD else [])]}

@@ -15,9 +15,9 @@ from typing import TypeVar
 import pytest
 
 import django_vzaps
-from tests.end_to_end.site import admin, fake, manage, site
+from tests.end_to_end.site import admin, fake, manage, site, surroundings
 
-__all__ = ["admin", "fake", "manage", "site"]
+__all__ = ["admin", "fake", "manage", "site", "surroundings"]
 
 MANAGE = Path(__file__).resolve().parents[2] / "example_project" / "manage.py"
 ADDRESSES = re.compile(r"^ +(http://\S+)/admin/ .*\n +(http://\S+)/phone ", re.MULTILINE)

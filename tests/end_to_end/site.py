@@ -58,7 +58,13 @@ def fake() -> FakeVZaps:
 
 
 @pytest.fixture(scope="module")
-def manage(fake: FakeVZaps, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Manage]:
+def surroundings() -> dict[str, str]:
+    """What else the site's environment has; for a module to override."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def manage(fake: FakeVZaps, surroundings: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Manage]:
     """Runs a management command of the site, whose database has a superuser admin/admin."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -70,6 +76,7 @@ def manage(fake: FakeVZaps, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             "BROWSER_DATABASE": str(tmp_path_factory.mktemp("site") / "db.sqlite3"),
             "BROWSER_VZAPS": server.url,
             "BROWSER_SITE": f"http://127.0.0.1:{port}",
+            **surroundings,
         }
         manage = Manage(environment)
         manage("migrate", "-v0")
@@ -119,7 +126,7 @@ def log_in(page: Page, site: str, username: str = "admin", password: str = "admi
     page.goto(site + "/admin/")
     page.fill("#id_username", username)
     page.fill("#id_password", password)
-    page.click("input[type=submit]")
+    page.press("#id_password", "Enter")
 
 
 def create(page: Page, site: str, name: str, fake: FakeVZaps) -> str:
