@@ -17,6 +17,7 @@ from django.core.checks import CheckMessage, Error, Tags, Warning, register  # n
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections, router
 from django.urls import NoReverseMatch, reverse
+from django.utils.module_loading import import_string
 
 from django_vzaps import conf
 from django_vzaps.models import Event
@@ -29,7 +30,7 @@ _NEW_KEY: Final = 'python -c "from cryptography.fernet import Fernet; print(Fern
 
 @register(Tags.security)
 def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """``VZAPS`` as a whole: known keys, right types, credentials, encryption keys."""
+    """``VZAPS`` as a whole: known keys, right types, credentials, encryption keys, the scope."""
     given = getattr(settings, conf.SETTING, {})
     found: list[CheckMessage] = []
     if isinstance(given, Mapping):
@@ -38,7 +39,7 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
         current = conf.current()
     except ImproperlyConfigured as error:
         return [*found, Error(str(error), hint="Correct the value in your settings.", id="django_vzaps.E001")]
-    return [*found, *_credentials(current), *_encryption_keys(current)]
+    return [*found, *_credentials(current), *_encryption_keys(current), *_instance_scope(current)]
 
 
 @register(Tags.urls)
@@ -191,6 +192,23 @@ def _encryption_keys(current: conf.Settings) -> Iterator[CheckMessage]:
                 hint=f"Make a key with {_NEW_KEY}.",
                 id="django_vzaps.E009",
             )
+
+
+def _instance_scope(current: conf.Settings) -> Iterator[CheckMessage]:
+    scope = current.instance_scope
+    if not isinstance(scope, str) or not scope:
+        return
+    try:
+        is_scope = callable(import_string(scope))
+    except ImportError:
+        is_scope = False
+    if not is_scope:
+        yield Error(
+            f'VZAPS["INSTANCE_SCOPE"] = "{scope}" names no callable, so nobody can see any instance.',
+            hint="Give the dotted path of a function scope(user, queryset) that returns the queryset limited to the "
+            "instances the user may see.",
+            id="django_vzaps.E011",
+        )
 
 
 def _is_fernet_key(key: str) -> bool:

@@ -269,3 +269,10 @@ def test_a_verifier_that_cannot_be_used_is_an_error(verifier: str, reason: str) 
     assert reason in found.msg
     with override_settings(VZAPS={"WEBHOOK_VERIFIER": "json.dumps"}):
         assert not any(said.id == "django_vzaps.E010" for said in check_events(None))
+
+
+def test_a_scope_must_be_found(check: Any) -> None:
+    for missing in ("nowhere.scope", "tests.test_checks.nothing", "tests.test_checks.KEY", "scope"):
+        assert check(INSTANCE_SCOPE=missing).keys() == {"django_vzaps.E011"}
+    assert check(INSTANCE_SCOPE="tests.test_scope.only_mine") == {}
+    assert check(INSTANCE_SCOPE=lambda user, instances: instances) == {}
