@@ -55,9 +55,17 @@ def confirm_connection(pk: int) -> None:
     connection.confirm(pk)
 
 
+@shared_task(name="django_vzaps.run_batch", ignore_result=True)
+def run_batch(pk: int) -> None:
+    """Carry out a batch for a few seconds; rings again where more is left."""
+    services.batches.run(pk)
+
+
 @shared_task(name="django_vzaps.sweep", ignore_result=True)
 def sweep() -> None:
-    """Wake instances whose events nobody handled, ask about doubted connections, give up overdue operations."""
+    """Wake instances whose events nobody handled and batches nobody carries out, ask about doubted connections, give up
+    overdue operations.
+    """
     sweeping.sweep()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django_vzaps.admin.accounts import AccountAdmin
+from django_vzaps.admin.batches import BatchAdmin
 from django_vzaps.admin.events import EventAdmin
 from django_vzaps.admin.healing import FailedDeliveryAdmin, HealingRunAdmin
 from django_vzaps.admin.instances import InstanceAdmin
@@ -10,6 +11,7 @@ from django_vzaps.admin.operations import OperationAdmin
 
 __all__ = [
     "AccountAdmin",
+    "BatchAdmin",
     "EventAdmin",
     "FailedDeliveryAdmin",
     "HealingRunAdmin",

@@ -1,22 +1,34 @@
-"""Accounts: credentials go in and never come out."""
+"""Accounts: credentials go in and never come out; how many instances each has, and how far its sync is."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlencode
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.views.main import ChangeList as DjangoChangeList
 from django.core.exceptions import PermissionDenied
+from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.urls import URLPattern, path
+from django.utils import timezone
+from django.utils.formats import number_format
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from django_vzaps import conf, services
+from django_vzaps import conf, scope, services
 from django_vzaps.admin import display
-from django_vzaps.admin.remote import RemoteAdmin
-from django_vzaps.models import Account
+from django_vzaps.admin.batches import walked
+from django_vzaps.admin.paging import capped_counts
+from django_vzaps.admin.starting import StartsBatches
+from django_vzaps.models import Account, Batch, BatchItem, BatchItemState, BatchKind, Instance
+from django_vzaps.models.instance import ReportedState
 from django_vzaps.secret import Secret
 from django_vzaps.services import VZapsError
 
@@ -27,6 +39,8 @@ else:
 
 
 CREDENTIALS: Final = ("client_token", "client_secret")
+#: Instances are counted up to here: a list must not take longer the more there are.
+COUNTED: Final = 10_000
 
 
 def write_only(label: Any) -> forms.CharField:
@@ -79,13 +93,104 @@ def _help(account: Account, secret: Secret | None) -> str:
     return _("Stored, ends in %(hint)s. Leave blank to keep it.") % {"hint": hint}
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Facts:
+    """What the page says of an account beside its own columns. Numbers are at most :data:`COUNTED`."""
+
+    present: int
+    connected: int
+    attention: int
+    sync: BatchItem | None
+    """The item of a batch that syncs it now."""
+
+
+def facts_of(request: HttpRequest, accounts: Sequence[Account]) -> dict[int, Facts]:
+    """By primary key, with as many queries for many as for one."""
+    pks = [account.pk for account in accounts]
+    # By the user's scope, as every number of instances.
+    present = scope.limited(request.user, Instance.objects.all()).filter(removed_at__isnull=True).order_by()
+    stale_before = timezone.now() - timedelta(seconds=conf.current().stale_after)
+    is_up = Q(reported_state=ReportedState.CONNECTED)
+    is_fresh = Q(connection_asked_at__gte=stale_before)
+    is_stale = Q(connection_asked_at__isnull=True) | Q(connection_asked_at__lt=stale_before)
+    wanted = (Q(), is_up & is_fresh, Q(reported_state=ReportedState.DISCONNECTED) | (is_up & is_stale))
+    counts = capped_counts([present.filter(which, account=pk) for pk in pks for which in wanted], most=COUNTED)
+    open_items = BatchItem.objects.filter(
+        account__in=pks, batch__kind=BatchKind.SYNC_ACCOUNT, batch__finished_at__isnull=True
+    )
+    # The oldest comes last and stays.
+    syncs = {item.account_id: item for item in open_items.select_related("batch").order_by("-pk")}
+    width = len(wanted)
+    return {
+        pk: Facts(
+            present=counts[width * row],
+            connected=counts[width * row + 1],
+            attention=counts[width * row + 2],
+            sync=syncs.get(pk),
+        )
+        for row, pk in enumerate(pks)
+    }
+
+
+class ChangeList(DjangoChangeList):
+    """With the facts of every account on the page."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        """Django's page of rows."""
+        super().get_results(request)
+        rows: list[Any] = list(self.result_list)
+        facts = facts_of(request, rows)
+        for account in rows:
+            account.facts = facts[account.pk]
+        self.result_list = rows
+
+
 @admin.register(Account)
-class AccountAdmin(RemoteAdmin):
+class AccountAdmin(StartsBatches):
     form = AccountForm
-    list_display = ["name", "is_active", "credentials", "last_sync", "sync_problem"]
+    list_display = [
+        "name",
+        "is_active",
+        "instances_shown",
+        "connected_shown",
+        "attention_shown",
+        "credentials",
+        "last_sync",
+        "sync_problem",
+    ]
     search_fields = ["name"]
-    fields = ["name", "is_active", "new_client_token", "new_client_secret", "last_sync", "sync_problem"]
-    readonly_fields = ["last_sync", "sync_problem"]
+    list_per_page = 50
+    list_max_show_all = 50
+    fields = [
+        "name",
+        "is_active",
+        "new_client_token",
+        "new_client_secret",
+        "instances_shown",
+        "connected_shown",
+        "attention_shown",
+        "last_sync",
+        "sync_problem",
+    ]
+    readonly_fields = ["instances_shown", "connected_shown", "attention_shown", "last_sync", "sync_problem"]
+
+    @admin.display(description=gettext_lazy("instances"))
+    def instances_shown(self, account: Any) -> SafeString | str:
+        """How many exist on VZaps, with a link to them."""
+        if not hasattr(account, "facts"):
+            return display.NOTHING
+        url = f"{self.address(Instance, 'changelist')}?{urlencode({'account__id__exact': account.pk})}"
+        return format_html('<a href="{}">{}</a>', url, capped(account.facts.present))
+
+    @admin.display(description=gettext_lazy("connected"))
+    def connected_shown(self, account: Any) -> str:
+        """How many are connected, as was heard not long ago."""
+        return capped(account.facts.connected) if hasattr(account, "facts") else display.NOTHING
+
+    @admin.display(description=gettext_lazy("disconnected or stale"))
+    def attention_shown(self, account: Any) -> str:
+        """How many somebody should look at."""
+        return capped(account.facts.attention) if hasattr(account, "facts") else display.NOTHING
 
     @admin.display(description=gettext_lazy("credentials"))
     def credentials(self, account: Account) -> str:
@@ -95,9 +200,15 @@ class AccountAdmin(RemoteAdmin):
         return _("in settings") if account.name == conf.current().account_name else _("none")
 
     @admin.display(description=gettext_lazy("last complete sync"), ordering="synced_at")
-    def last_sync(self, account: Account) -> SafeString | str:
-        """How old the mirror of the account is."""
-        return display.ago(account.synced_at)
+    def last_sync(self, account: Any) -> SafeString | str:
+        """How old the mirror of the account is; while it is being read, how far that is."""
+        age = display.ago(account.synced_at)
+        item = account.facts.sync if hasattr(account, "facts") else None
+        if item is not None:
+            url = self.address(Batch, "change", item.batch_id)
+            return format_html('{}<br><a href="{}">{}</a>', age, url, syncing(item))
+        is_read = account.sync_lease_until is not None and account.sync_lease_until > timezone.now()
+        return format_html("{}<br>{}", age, _("being synced now")) if is_read else age
 
     @admin.display(description=gettext_lazy("last sync error"))
     def sync_problem(self, account: Account) -> str:
@@ -125,12 +236,23 @@ class AccountAdmin(RemoteAdmin):
         context["may_test"] = self.has_change_permission(request)
         return super().render_change_form(request, context, *args, **kwargs)
 
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[DjangoChangeList]:
+        """The list that counts instances."""
+        return ChangeList
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        """With its facts."""
+        account: Any = super().get_object(request, object_id, from_field)
+        if account is not None:
+            account.facts = facts_of(request, [account])[account.pk]
+        return account
+
     def sync_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
         """Read the account's instances from VZaps."""
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         account = self._account(request, object_id, permitted=self.may_sync(request))
-        self.sync(request, account)
+        self.start_account_sync(request, [account])
         return HttpResponseRedirect(self.address(Account, "change", account.pk))
 
     def test_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
@@ -153,3 +275,17 @@ class AccountAdmin(RemoteAdmin):
         if account is None:
             raise Http404
         return account  # type: ignore[no-any-return]
+
+
+def syncing(item: BatchItem) -> str:
+    """How far an account's sync is, in words."""
+    if item.state == BatchItemState.WAITING:
+        return _("waits to be synced")
+    how_far = walked(item)
+    return _("being synced now: %(how_far)s") % {"how_far": how_far} if how_far else _("being synced now")
+
+
+def capped(count: int) -> str:
+    """A number that was not counted to its end."""
+    words = number_format(min(count, COUNTED), force_grouping=True)
+    return _("more than %(count)s") % {"count": words} if count > COUNTED else words

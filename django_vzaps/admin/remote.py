@@ -14,11 +14,10 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 from django_vzaps import services
 from django_vzaps.admin.themes import ModelAdmin
-from django_vzaps.models import Account, Operation, OperationOutcome
+from django_vzaps.models import Operation, OperationOutcome
 from django_vzaps.services import VZapsError
 
 View = Callable[..., HttpResponseBase]
@@ -43,17 +42,16 @@ class RemoteAdmin(ModelAdmin):
         change: Callable[[], Operation],
         *,
         about: models.Model | None = None,
-        among_others: bool = False,
     ) -> Operation | None:
         """Do it, log it with the user, and say so where it did not succeed.
 
         Returns the operation only where VZaps said that it was done. ``about`` is the row whose history tells of it;
-        without one it is the operation's instance, or the operation itself. ``among_others``: a message has to name it.
+        without one it is the operation's instance, or the operation itself.
         """
         try:
             operation = change()
         except VZapsError as error:
-            self.explain(request, error, about=about if among_others else None)
+            self.explain(request, error)
             attempted = getattr(error, "operation", None)
             if attempted is not None and not isinstance(error, services.OperationInProgress):
                 self.note(request, about or attempted, attempted)
@@ -74,10 +72,10 @@ class RemoteAdmin(ModelAdmin):
         )
         return None
 
-    def explain(self, request: HttpRequest, error: VZapsError, *, about: models.Model | None = None) -> None:
+    def explain(self, request: HttpRequest, error: VZapsError) -> None:
         """Say what happened, what it means and what to do, with a link to the operation if there is one."""
         operation = getattr(error, "operation", None)
-        parts = (f"{about}:" if about else "", str(error), _meaning(error), self.operation_link(request, operation))
+        parts = (str(error), _meaning(error), self.operation_link(request, operation))
         self.message_user(
             request,
             format_html_join(" ", "{}", ([part] for part in parts if part)),
@@ -103,30 +101,6 @@ class RemoteAdmin(ModelAdmin):
             % {"what": operation.kind_label.capitalize(), "outcome": operation.outcome_label, "pk": operation.pk},
         )
 
-    def sync(self, request: HttpRequest, account: Account) -> None:
-        """Walk the account's list on VZaps and say what was found."""
-        try:
-            report = services.sync.sync_account(account)
-        except VZapsError as error:
-            self.explain(request, error, about=account)
-            return
-        self.log_change(request, account, _("Synced."))
-        counts = ngettext(
-            "Account “%(account)s”: %(seen)d instance read from VZaps; "
-            "%(created)d new, %(updated)d changed, %(removed)d gone.",
-            "Account “%(account)s”: %(seen)d instances read from VZaps; "
-            "%(created)d new, %(updated)d changed, %(removed)d gone.",
-            report.seen,
-        ) % {
-            "account": account,
-            "seen": report.seen,
-            "created": report.created,
-            "updated": report.updated,
-            "removed": report.removed,
-        }
-        level = messages.SUCCESS if report.complete else messages.WARNING
-        self.message_user(request, " ".join([counts, *report.notes]), level)
-
     def may_sync(self, request: HttpRequest) -> bool:
         """Whether the user may read VZaps into the mirror: whoever may change instances."""
         return request.user.has_perm("django_vzaps.change_instance")
@@ -149,7 +123,5 @@ def _meaning(error: VZapsError) -> str:
             return _("Nothing was changed on VZaps.")
         case services.ReadFailed():
             return _("What is shown here is what was known before.")
-        case services.SyncRunning():
-            return _("Wait for it to end, then look again.")
         case _:
             return ""

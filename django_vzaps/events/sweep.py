@@ -8,21 +8,25 @@ from django_vzaps import broker
 from django_vzaps.events import connection
 from django_vzaps.events.dispatch import wake
 from django_vzaps.models import Event
-from django_vzaps.services import operations
+from django_vzaps.services import batches, operations
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SweepReport:
-    """What a sweep did: queues woken, queues that could not be, connections to ask about, operations given up."""
+    """What a sweep did: queues woken, queues that could not be, connections to ask about, operations given up,
+    batches woken.
+    """
 
     woken: int
     unreachable: int
     doubted: int
     overdue: int
+    batches: int
 
 
 def sweep() -> SweepReport:
-    """Wake the queues that have due events, have doubts about connections settled, mark overdue operations unknown.
+    """Wake the queues that have due events and the batches that nobody carries out, have doubts about connections
+    settled, mark overdue operations unknown.
 
     Safe to run at any time and twice at once.
     """
@@ -35,4 +39,6 @@ def sweep() -> SweepReport:
         unreachable=len(waiting) - woken,
         doubted=connection.settle_doubts(),
         overdue=operations.mark_overdue(),
+        # Last: where tasks are inline, all that is left of them is done here and now.
+        batches=batches.wake_unattended(),
     )

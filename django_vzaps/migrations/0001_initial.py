@@ -62,6 +62,7 @@ class Migration(migrations.Migration):
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
                 ("public_id", models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
                 ("kind", models.CharField(max_length=16, verbose_name="kind")),
+                ("by_system", models.BooleanField(default=False, editable=False)),
                 (
                     "parameters",
                     django_vzaps.models.fields.JSONTextField(blank=True, default=dict, verbose_name="parameters"),
@@ -69,6 +70,10 @@ class Migration(migrations.Migration):
                 ("total", models.PositiveIntegerField(default=0, verbose_name="items")),
                 ("created_at", models.DateTimeField(default=django.utils.timezone.now, verbose_name="asked for")),
                 ("finished_at", models.DateTimeField(blank=True, db_index=True, null=True, verbose_name="finished")),
+                (
+                    "counts",
+                    django_vzaps.models.fields.JSONTextField(blank=True, default=dict, editable=False),
+                ),
                 ("lease_until", models.DateTimeField(blank=True, editable=False, null=True)),
                 ("lease_holder", models.CharField(blank=True, editable=False, max_length=32)),
                 (
@@ -770,6 +775,10 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="batchitem",
             index=models.Index(fields=["batch", "state", "id"], name="vzaps_batch_item"),
+        ),
+        migrations.AddIndex(
+            model_name="batchitem",
+            index=models.Index(fields=["batch", "id"], name="vzaps_batch_item_order"),
         ),
         migrations.AddIndex(
             model_name="subscription",

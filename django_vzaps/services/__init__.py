@@ -8,6 +8,7 @@ from __future__ import annotations
 from django_vzaps.client import VZapsError
 from django_vzaps.services import (
     accounts,
+    batches,
     connection,
     deliveries,
     instances,
@@ -45,6 +46,7 @@ __all__ = [
     "SyncRunning",
     "VZapsError",
     "accounts",
+    "batches",
     "client_for",
     "connection",
     "deliveries",

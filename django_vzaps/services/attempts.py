@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -16,7 +17,15 @@ from django.utils.translation import gettext as _
 
 from django_vzaps import conf
 from django_vzaps.client import VZapsAPIError, VZapsError
-from django_vzaps.models import Account, Instance, Operation, OperationKind, OperationOutcome
+from django_vzaps.models import (
+    Account,
+    BatchItem,
+    BatchItemState,
+    Instance,
+    Operation,
+    OperationKind,
+    OperationOutcome,
+)
 from django_vzaps.models.fields import storable
 from django_vzaps.secret import redacted
 from django_vzaps.services.errors import ChangeFailed, OperationInProgress, OutcomeUnknown, ReadOnly, in_words
@@ -32,6 +41,20 @@ _MAY_BECOME: dict[str, Sequence[str]] = {
     OperationOutcome.FAILED: (OperationOutcome.RUNNING, OperationOutcome.UNKNOWN),
     OperationOutcome.UNKNOWN: (OperationOutcome.RUNNING,),
 }
+
+
+#: The item of a batch that is being carried out: services need not know of batches.
+_item: ContextVar[BatchItem | None] = ContextVar("vzaps_batch_item", default=None)
+
+
+@contextmanager
+def part_of(item: BatchItem) -> Iterator[None]:
+    """What is opened in the block belongs to ``item`` and its batch."""
+    token = _item.set(item)
+    try:
+        yield
+    finally:
+        _item.reset(token)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,6 +89,7 @@ def open_operation(
     with it.
     """
     refuse_if_read_only()
+    item = _item.get()
 
     def opened() -> Opened:
         with transaction.atomic(durable=True):
@@ -80,7 +104,10 @@ def open_operation(
                 deadline=deadline(),
                 lock=lock,
                 idempotency_key=idempotency_key,
+                batch_id=None if item is None else item.batch_id,
             )
+            if item is not None:
+                _attach(operation, item)
         return Opened(operation=operation, is_new=True)
 
     try:
@@ -103,6 +130,12 @@ def open_operation(
             % {"pk": holder.pk, "kind": holder.kind_label, "outcome": holder.outcome_label},
             operation=holder,
         ) from None
+
+
+def _attach(operation: Operation, item: BatchItem) -> None:
+    """The item knows its operation before anything is sent, or nothing is sent: it may have been taken for dead."""
+    if not BatchItem.objects.filter(pk=item.pk, state=BatchItemState.RUNNING).update(operation=operation):
+        raise ChangeFailed(_("Another process took over this batch meanwhile. Nothing was sent."))
 
 
 def deadline() -> datetime:
@@ -148,6 +181,7 @@ def close_operation(
         **columns,
     )
     operation.refresh_from_db()
+    BatchItem.objects.follow(operation)
     return bool(closed)
 
 

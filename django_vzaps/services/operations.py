@@ -16,6 +16,7 @@ from django_vzaps.client import VZapsError, VZapsNotFoundError
 from django_vzaps.models import (
     BILLING_KINDS,
     Account,
+    BatchItem,
     Instance,
     Operation,
     OperationKind,
@@ -127,6 +128,7 @@ def decide(operation: Operation, *, carried_out: bool, actor: AbstractBaseUser) 
         if is_charge and not carried_out:
             Subscription.objects.filter(instance=operation.instance_id).update(vzaps_id="", checkout_url="")
     operation.refresh_from_db()
+    BatchItem.objects.follow(operation)
     return operation
 
 

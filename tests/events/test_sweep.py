@@ -42,7 +42,7 @@ def test_events_that_nobody_handled_are_handled(instance: Instance, arrive: Arri
     arrive(at=other)
     assert sweep.sweep().woken == 2
     assert sorted(seen) == [instance.pk, other.pk]
-    assert sweep.sweep() == sweep.SweepReport(woken=0, unreachable=0, doubted=0, overdue=0)
+    assert sweep.sweep() == sweep.SweepReport(woken=0, unreachable=0, doubted=0, overdue=0, batches=0)
 
 
 @pytest.mark.usefixtures("_celery")

@@ -5,10 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
-from django.urls import URLPattern, path
+from django.http import HttpRequest, HttpResponse
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
@@ -16,7 +14,7 @@ from django_vzaps.admin import display
 from django_vzaps.admin.filters import BillingFilter, ConnectionFilter, PresenceFilter
 from django_vzaps.admin.instances.base import InstanceBase
 from django_vzaps.admin.paging import CappedPaginator
-from django_vzaps.models import Account, Instance
+from django_vzaps.models import Instance
 
 
 class InstanceList(InstanceBase):
@@ -52,13 +50,6 @@ class InstanceList(InstanceBase):
         """When something was heard of it."""
         return display.ago(instance.last_event_at)
 
-    def get_urls(self) -> list[URLPattern]:
-        """With the page that syncs every active account."""
-        return [
-            path("sync/", self.remote(self.sync_view), name="django_vzaps_instance_sync"),
-            *super().get_urls(),
-        ]
-
     # Actions call services, which open no transaction inside another one.
     @transaction.non_atomic_requests
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
@@ -71,14 +62,3 @@ class InstanceList(InstanceBase):
                 **(extra_context or {}),
             },
         )
-
-    def sync_view(self, request: HttpRequest) -> HttpResponse:
-        """Sync every active account, one after the other."""
-        if not (self.has_view_permission(request) and self.may_sync(request)):
-            raise PermissionDenied
-        if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
-        Account.objects.from_settings()
-        for account in Account.objects.filter(is_active=True):
-            self.sync(request, account)
-        return HttpResponseRedirect(self.address(Instance, "changelist"))

@@ -15,8 +15,9 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.description = _(
-            "Wakes instances whose events nobody handled, asks VZaps about connections that are in doubt and marks "
-            "overdue operations as unknown. Run it every minute where Celery beat does not."
+            "Wakes instances whose events nobody handled and batches that nobody carries out, asks VZaps about "
+            "connections that are in doubt and marks overdue operations as unknown. Run it every minute "
+            "where Celery beat does not."
         )
 
     def handle(self, **_options: Any) -> None:
@@ -25,6 +26,11 @@ class Command(BaseCommand):
             _("%(woken)s queues woken, %(doubted)s connections in doubt, %(overdue)s operations marked unknown.")
             % {"woken": report.woken, "doubted": report.doubted, "overdue": report.overdue}
         )
+        if report.batches:
+            self.stdout.write(
+                ngettext("%(count)s batch woken.", "%(count)s batches woken.", report.batches)
+                % {"count": report.batches}
+            )
         if report.unreachable:
             raise CommandError(
                 ngettext(

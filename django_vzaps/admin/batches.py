@@ -1,0 +1,404 @@
+"""Bulk work: who asked for it, how far it is, and what became of each instance or account."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Final
+
+from django.contrib import admin, messages
+from django.contrib.admin.views.main import ChangeList as DjangoChangeList
+from django.core.exceptions import PermissionDenied
+from django.core.paginator import Page, Paginator
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect, JsonResponse
+from django.template.loader import render_to_string
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+from django.utils import timezone
+from django.utils.formats import number_format
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+from django.views.decorators.cache import never_cache
+
+from django_vzaps import scope, services
+from django_vzaps.admin import display
+from django_vzaps.admin.filters import ChoicesFilter
+from django_vzaps.admin.paging import CappedPaginator
+from django_vzaps.admin.read_only import ReadOnlyAdmin
+from django_vzaps.admin.remote import actor_of
+from django_vzaps.admin.starting import StartsBatches
+from django_vzaps.models import Account, Batch, BatchItem, BatchItemState, BatchKind, Instance
+from django_vzaps.services import VZapsError
+from django_vzaps.services.batches import LEASE, Progress, may_ask, progress_of, progress_of_each
+
+if TYPE_CHECKING:
+    _Admin = admin.ModelAdmin[Any]
+else:
+    _Admin = admin.ModelAdmin
+
+ITEMS_PER_PAGE: Final = 100
+
+
+class BatchKindFilter(ChoicesFilter):
+    title = gettext_lazy("kind")
+    parameter_name = "kind"
+    choices_class = BatchKind
+    column = "kind"
+
+
+class BatchStateFilter(admin.SimpleListFilter):
+    """What somebody looks for: what is under way, and what went wrong."""
+
+    title = gettext_lazy("state")
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: _Admin) -> Iterable[tuple[str, str]]:
+        return [
+            ("open", _("Not finished")),
+            (BatchItemState.FAILED.value, _("With failures")),
+            (BatchItemState.UNKNOWN.value, _("With unknown outcomes")),
+        ]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Batch]) -> QuerySet[Batch]:
+        match self.value():
+            case "open":
+                return queryset.filter(finished_at__isnull=True)
+            case BatchItemState.FAILED | BatchItemState.UNKNOWN as state:
+                return queryset.filter(Exists(BatchItem.objects.filter(batch=OuterRef("pk"), state=state)))
+            case _:
+                return queryset
+
+
+class ChangeList(DjangoChangeList):
+    """With the progress of each batch on the page, counted at once."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        """Django's page of rows."""
+        super().get_results(request)
+        rows: list[Any] = list(self.result_list)
+        known = progress_of_each(rows, visible_items(request) if scope.is_set() else None)
+        for batch in rows:
+            batch.progress = known[batch.pk]
+        self.result_list = rows
+
+
+def visible_items(request: HttpRequest) -> QuerySet[BatchItem]:
+    """What the user may see of any batch: instances in their scope, and accounts where they may see these."""
+    items = BatchItem.objects.all()
+    if not scope.is_set():
+        return items
+    instances = scope.limited(request.user, Instance.objects.all()).order_by().values("pk")
+    accounts = Q(account__isnull=False)
+    if not request.user.has_perm("django_vzaps.view_account"):
+        accounts &= Q(batch__actor=request.user.pk)
+    return items.filter(Q(instance__in=instances) | accounts)
+
+
+@admin.register(Batch)
+class BatchAdmin(ReadOnlyAdmin, StartsBatches):
+    list_display = ["batch", "progress_shown", "state_shown", "actor_shown", "asked_for"]
+    list_display_links = ["batch"]
+    list_filter = [BatchStateFilter, BatchKindFilter]
+    list_select_related = ["actor"]
+    list_per_page = 50
+    list_max_show_all = 50
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    paginator = CappedPaginator
+    sortable_by = ()
+
+    class Media:
+        css = {"all": ["django_vzaps/batches.css"]}
+        js = ["django_vzaps/batches.js"]
+
+    @admin.display(description=gettext_lazy("batch"))
+    def batch(self, batch: Batch) -> str:
+        """What is done."""
+        return str(batch).capitalize()
+
+    @admin.display(description=gettext_lazy("progress"))
+    def progress_shown(self, batch: Any) -> str:
+        """How far it is, in words."""
+        return str(batch.progress.in_words)
+
+    @admin.display(description=gettext_lazy("state"))
+    def state_shown(self, batch: Any) -> SafeString:
+        """Whether anything is still to happen."""
+        return state_of(batch, batch.progress)
+
+    @admin.display(description=gettext_lazy("by"))
+    def actor_shown(self, batch: Batch) -> str:
+        """Who asked for it."""
+        return who(batch)
+
+    @admin.display(description=gettext_lazy("asked for"))
+    def asked_for(self, batch: Batch) -> SafeString | str:
+        """How long ago."""
+        return display.ago(batch.created_at)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Whoever started one may see it; the list, whoever may start one: it shows their own."""
+        if super().has_view_permission(request, obj):
+            return True
+        if obj is not None:
+            return bool(obj.actor_id == request.user.pk)
+        return any(may_ask(request.user, kind) for kind in BatchKind)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Batch]:
+        """One's own; with the permission those of others, as far as they are about what one may see."""
+        batches = super().get_queryset(request)
+        own = Q(actor=request.user.pk)
+        if not super().has_view_permission(request):
+            return batches.filter(own)
+        if not scope.is_set():
+            return batches
+        return batches.filter(own | Exists(visible_items(request).filter(batch=OuterRef("pk"))))
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[DjangoChangeList]:
+        """The list that counts items."""
+        return ChangeList
+
+    def get_urls(self) -> list[URLPattern]:
+        """With the address that the page asks how far it is, and the buttons."""
+        return [
+            path(
+                "<int:object_id>/progress/",
+                self.admin_site.admin_view(never_cache(self.progress_view)),
+                name="django_vzaps_batch_progress",
+            ),
+            path("<int:object_id>/retry/", self.remote(self.retry_view), name="django_vzaps_batch_retry"),
+            path("<int:object_id>/stop/", self.remote(self.stop_view), name="django_vzaps_batch_stop"),
+            *super().get_urls(),
+        ]
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The batch's page, which keeps itself up to date."""
+        if request.method not in ("GET", "HEAD"):
+            return HttpResponseNotAllowed(["GET"])
+        batch = self._batch(request, object_id)
+        context = {
+            **self.admin_site.each_context(request),
+            **self._page(request, batch),
+            "title": str(batch).capitalize(),
+            "opts": self.opts,
+            "original": batch,
+            "media": self.media,
+            "has_view_permission": True,
+            **(extra_context or {}),
+        }
+        request.current_app = self.admin_site.name
+        return TemplateResponse(request, "admin/django_vzaps/batch/page.html", context)
+
+    def progress_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """What has changed on the page, as JSON."""
+        if request.method not in ("GET", "HEAD"):
+            return HttpResponseNotAllowed(["GET"])
+        batch = self._batch(request, object_id)
+        page = self._page(request, batch)
+
+        def part(name: str, **more: Any) -> str:
+            return render_to_string(f"admin/django_vzaps/batch/{name}.html", {**page, **more}, request)
+
+        progress: Progress = page["progress"]
+        return JsonResponse(
+            {
+                "finished": batch.finished_at is not None,
+                "total": progress.total,
+                "ended": progress.ended,
+                "words": progress.in_words,
+                "parts": {name: part(name) for name in ("summary", "buttons", "states")},
+                "rows": {row["pk"]: part("row", row=row) for row in page["rows"]},
+            }
+        )
+
+    def retry_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """What failed once more, as a new batch."""
+        batch = self._batch_to_change(request, object_id)
+        if isinstance(batch, HttpResponse):
+            return batch
+        is_new = not batch.retries.exists()
+        try:
+            again = services.batches.retry_failed(batch, actor=actor_of(request))
+        except VZapsError as error:
+            self.explain(request, error)
+            return self._to(batch)
+        if is_new:
+            self.log_started(request, again)
+            self.tell_batch(request, again)
+        else:
+            self.message_user(request, _("This was retried before; nothing was started a second time."))
+            if not self.has_view_permission(request, again):
+                return self._to(batch)
+        return self._to(again)
+
+    def stop_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """End it after the item that is being carried out."""
+        batch = self._batch_to_change(request, object_id)
+        if isinstance(batch, HttpResponse):
+            return batch
+        stopped = services.batches.stop(batch, actor=actor_of(request))
+        words = ngettext(
+            "Stopped: %(count)d was still waiting, and is left as it is.",
+            "Stopped: %(count)d were still waiting, and are left as they are.",
+            stopped,
+        ) % {"count": stopped}
+        if stopped:
+            self.log_change(request, batch, words)
+            self.message_user(request, words, messages.SUCCESS)
+        else:
+            self.message_user(request, _("Nothing was waiting any more: there was nothing to stop."), messages.WARNING)
+        return self._to(batch)
+
+    def _batch(self, request: HttpRequest, object_id: int | str) -> Batch:
+        if not (str(object_id).isdecimal() and len(str(object_id)) < 19):
+            raise Http404
+        # Not among those listed to the user, but there: they may have no permission at all.
+        batch = self.get_queryset(request).select_related("actor", "retry_of").filter(pk=int(object_id)).first()
+        if not self.has_view_permission(request, batch):
+            raise PermissionDenied
+        if batch is None:
+            raise Http404
+        return batch
+
+    def _batch_to_change(self, request: HttpRequest, object_id: int) -> Batch | HttpResponse:
+        batch = self._batch(request, object_id)
+        if not may_ask(request.user, batch.kind):
+            raise PermissionDenied
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        return batch
+
+    def _to(self, batch: Batch) -> HttpResponseRedirect:
+        return HttpResponseRedirect(self.address(Batch, "change", batch.pk))
+
+    def _page(self, request: HttpRequest, batch: Batch) -> dict[str, Any]:
+        items = visible_items(request).filter(batch=batch)
+        progress = progress_of(batch, items if scope.is_set() else None)
+        retry = batch.retries.order_by("pk").first() if batch.finished_at else None
+        state = request.GET.get("state", "")
+        if state not in BatchItemState.values:
+            state = ""
+        count = getattr(progress, state) if state else progress.total
+        shown = self._items(request, items, state, count)
+        may = may_ask(request.user, batch.kind)
+        unattended = batch.finished_at is None and (
+            batch.lease_until is None or batch.lease_until < timezone.now() or not batch.lease_holder
+        )
+        return {
+            "batch": batch,
+            "progress": progress,
+            "state_shown": state_of(batch, progress),
+            "by": who(batch),
+            "asked_for": display.ago(batch.created_at),
+            "finished": display.ago(batch.finished_at),
+            "asked": in_words(batch),
+            "retry_of": self.batch_link(request, batch.retry_of) if batch.retry_of else "",
+            "retry": self.batch_link(request, retry) if retry else "",
+            "may_stop": may and progress.waiting > 0,
+            "may_retry": may and batch.finished_at is not None and retry is None and not_done(progress) > 0,
+            "not_done": not_done(progress),
+            "is_unattended": unattended and timezone.now() - batch.created_at > LEASE / 4,
+            "is_about_accounts": batch.kind == BatchKind.SYNC_ACCOUNT,
+            "states": [
+                {"value": value, "label": label, "count": number, "is_chosen": value == state}
+                for value, label, number in (
+                    ("", _("All"), progress.total),
+                    *((item.value, str(item.label), getattr(progress, item.value)) for item in BatchItemState),
+                )
+                if number or value in ("", state)
+            ],
+            "state": state,
+            "page": shown,
+            "rows": self._rows(request, shown.object_list),
+        }
+
+    def _items(self, request: HttpRequest, items: QuerySet[BatchItem], state: str, count: int) -> Page[BatchItem]:
+        rows = (items.filter(state=state) if state else items).order_by("pk")
+        paginator = Paginator(rows.select_related("instance", "account", "operation"), ITEMS_PER_PAGE)
+        paginator.count = count  # known already
+        return paginator.get_page(request.GET.get("p"))
+
+    def _rows(self, request: HttpRequest, items: Iterable[BatchItem]) -> list[dict[str, Any]]:
+        sees_instances = request.user.has_perm("django_vzaps.view_instance")
+        sees_accounts = request.user.has_perm("django_vzaps.view_account")
+        rows = []
+        for item in items:
+            target: Instance | Account | None = item.target
+            may_see = sees_instances if item.instance_id else sees_accounts
+            rows.append(
+                {
+                    "pk": item.pk,
+                    "name": str(target or f"#{item.pk}"),
+                    "url": self.address(type(target), "change", target.pk) if target and may_see else "",
+                    "state": display.badge(BatchItemState, item.state),
+                    "seen": walked(item),
+                    "detail": display.from_outside(item.detail) if item.detail else "",
+                    "operation": self.operation_link(request, item.operation),
+                    "outcome": display.outcome(item.operation) if item.operation else "",
+                    "finished": display.ago(item.finished_at) if item.finished_at else "",
+                }
+            )
+        return rows
+
+
+def not_done(progress: Progress) -> int:
+    """How many can be asked for again: it is certain that nothing was done."""
+    return progress.failed + progress.stopped
+
+
+def who(batch: Batch) -> str:
+    """Who asked for it."""
+    if batch.actor is not None:
+        return str(batch.actor)
+    return _("the system") if batch.by_system else _("somebody who is no longer a user")
+
+
+def walked(item: BatchItem) -> str:
+    """How far an account's sync is; empty where nothing is known of that."""
+    if not item.seen and item.expected is None:
+        return ""
+    seen = number_format(item.seen, force_grouping=True)
+    if item.expected is None:
+        return _("%(seen)s read") % {"seen": seen}
+    return _("%(seen)s of %(expected)s read") % {
+        "seen": seen,
+        "expected": number_format(item.expected, force_grouping=True),
+    }
+
+
+def state_of(batch: Batch, progress: Progress) -> SafeString:
+    """Whether anything is still to happen, and whether a person should look at what did."""
+    if batch.finished_at is None:
+        is_held = bool(batch.lease_holder) and batch.lease_until is not None and batch.lease_until > timezone.now()
+        tone, words = "quiet", _("running") if is_held or progress.running else _("waits for a worker")
+    elif progress.unknown:
+        tone, words = "warning", _("finished, outcomes unknown")
+    elif progress.failed:
+        tone, words = "bad", _("finished, with failures")
+    elif progress.stopped:
+        tone, words = "warning", _("stopped")
+    else:
+        tone, words = "good", _("finished")
+    return format_html('<span class="vzaps-badge vzaps-{}">{}</span>', tone, words)
+
+
+def in_words(batch: Batch) -> list[str]:
+    """What was asked for beside the kind itself."""
+    given = batch.parameters or {}
+    found = []
+    if batch.kind == BatchKind.SET_WEBHOOK:
+        events = given.get("events")
+        found.append(
+            _("Events: %(events)s.") % {"events": ", ".join(map(str, events))}
+            if events
+            else _("Each keeps its events.")
+        )
+        if given.get("overwrite"):
+            found.append(_("Webhooks that this site did not set are overwritten."))
+    if given.get("despite_subscription"):
+        found.append(_("Despite subscriptions."))
+    return found
