@@ -540,8 +540,12 @@ class Migration(migrations.Migration):
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
                 ("watcher", models.CharField(blank=True, editable=False, max_length=64)),
                 ("opened_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                ("seen_at", models.DateTimeField(blank=True, editable=False, null=True)),
                 ("until", models.DateTimeField(blank=True, editable=False, null=True)),
+                ("phase", models.CharField(default="idle", editable=False, max_length=16)),
+                ("words", models.CharField(blank=True, editable=False, max_length=500)),
                 ("codes", models.PositiveSmallIntegerField(default=0, editable=False)),
+                ("code_since", models.DateTimeField(blank=True, editable=False, null=True)),
                 ("code", django_vzaps.models.fields.EncryptedTextField(blank=True, editable=False, null=True)),
                 ("code_asked_at", models.DateTimeField(blank=True, editable=False, null=True)),
                 (

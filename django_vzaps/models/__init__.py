@@ -10,7 +10,7 @@ from django_vzaps.models.handler_run import HandlerRun, HandlerRunState
 from django_vzaps.models.healing import FailedDelivery, HealingOutcome, HealingRun
 from django_vzaps.models.instance import ConnectionSource, ConnectionState, Instance, ReportedState
 from django_vzaps.models.operation import BILLING_KINDS, Operation, OperationKind, OperationOutcome
-from django_vzaps.models.pairing import Pairing
+from django_vzaps.models.pairing import Pairing, PairingPhase
 from django_vzaps.models.subscription import Subscription, SubscriptionState
 from django_vzaps.models.webhook import Webhook
 
@@ -38,6 +38,7 @@ __all__ = [
     "OperationKind",
     "OperationOutcome",
     "Pairing",
+    "PairingPhase",
     "ReportedState",
     "Subscription",
     "SubscriptionState",

@@ -1,35 +1,34 @@
 """Pairing a phone: the live QR code, or a code to type.
 
-Asking VZaps for a QR code starts the pairing there, so nothing is asked until a person pressed the button, and only
-for :data:`WINDOW` seconds after that. Page and script stay simple: the server says which phase it is.
+Asking VZaps for a QR code starts the pairing there, so nothing is asked until a person pressed the button. Who may
+watch, for how long, and when VZaps is asked is decided in :mod:`django_vzaps.services.pairing`; the page and its script
+only show it.
 """
 
 from __future__ import annotations
 
-import time
 from typing import Any, Final
+from urllib.parse import urlencode
 
-from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect, JsonResponse
+from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path
+from django.urls import NoReverseMatch, URLPattern, path
 from django.utils.translation import gettext as _
 
-from django_vzaps import crypto, services
+from django_vzaps import services
+from django_vzaps.admin import display
 from django_vzaps.admin.instances.base import InstanceBase
 from django_vzaps.admin.instances.forms import PairCodeForm
+from django_vzaps.admin.instances.phases import Shown, person, shown
 from django_vzaps.admin.remote import actor_of
-from django_vzaps.models import Instance
-from django_vzaps.secret import Secret
+from django_vzaps.models import Instance, PairingPhase
 from django_vzaps.services import VZapsError
+from django_vzaps.services.pairing import Progress
 
-#: How long one press of the button keeps asking, in seconds.
-WINDOW: Final = 180
-#: VZaps is asked for a QR code at most this often, in seconds, however many people are looking.
-QR_EVERY: Final = 15
-_SESSION_KEY: Final = "vzaps_pairing"
-
-Phase = dict[str, Any]
+_TEMPLATES: Final = "admin/django_vzaps/instance"
+#: What a phase changes on the page, by the id of the element that it fills.
+_PARTS: Final = {"vzaps-stage": f"{_TEMPLATES}/pair_stage.html", "vzaps-outcome": f"{_TEMPLATES}/pair_outcome.html"}
 
 
 class InstancePairing(InstanceBase):
@@ -47,28 +46,57 @@ class InstancePairing(InstanceBase):
         ]
 
     def pair_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
-        """GET shows the page; POST, the button, opens the time in which VZaps is asked for QR codes."""
+        """GET shows the page; POST, a button, begins an attempt, takes one over, or stops one's own."""
         if request.method not in ("GET", "HEAD", "POST"):
             return HttpResponseNotAllowed(["GET", "POST"])
         instance = self.instance_for(request, object_id, "pair")
         if instance.removed_at is not None:
             return self.refuse_removed(request, instance)
         if request.method == "POST":
-            _open_window(request, instance)
-            return HttpResponseRedirect(self.address(Instance, "pair", instance.pk))
-        is_open = _window_is_open(request, instance)
-        # A browser without JavaScript is sent here by the page, and again every QR_EVERY seconds.
-        phase = _phase(instance, want_qr=True) if is_open and "live" in request.GET else None
-        return self._pairing_page(request, instance, phase=phase, is_open=is_open, form=PairCodeForm())
+            return self._pair_post(request, instance)
+        watcher, by_code = request.GET.get("watch", ""), request.GET.get("with") == "code"
+        actor = actor_of(request)
+        # A browser without JavaScript is sent here by the page, and again every few seconds.
+        if "live" in request.GET:
+            progress = services.pairing.look(instance, actor=actor, watcher=watcher, ask=not by_code)
+        else:
+            progress = services.pairing.state(instance, actor=actor, watcher=watcher)
+        return self._pairing_page(request, instance, progress, watcher, form=PairCodeForm(), by_code=by_code)
 
     def pair_poll_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
-        """Which phase it is, as JSON: ``phase``, ``message``, ``over`` and, where asked for, ``qr``."""
+        """How far it is, as JSON; with ``qr``, VZaps is asked for a code when it is time.
+
+        ``stage`` names what the page is to look like: where that is not what it says it has ``shown``, the ``parts``
+        to fill come along. ``message`` and ``parts`` are HTML.
+        """
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         instance = self.instance_for(request, object_id, "pair")
-        if instance.removed_at is not None or not _window_is_open(request, instance):
-            return JsonResponse(_expired())
-        return JsonResponse(_phase(instance, want_qr="qr" in request.POST))
+        watcher = request.GET.get("watch", "")
+        if instance.removed_at is not None:
+            progress = Progress(phase=PairingPhase.ERROR, words=_("This instance is gone from VZaps."), may_begin=False)
+        else:
+            progress = services.pairing.look(
+                instance, actor=actor_of(request), watcher=watcher, ask="qr" in request.POST
+            )
+        now = shown(progress, instance, actor_of(request))
+        answer: dict[str, Any] = {
+            "phase": now.phase,
+            "stage": now.stage,
+            "over": not now.is_live,
+            "title": now.title,
+            "message": now.message,
+            "step": now.step,
+            "seconds": now.countdown.seconds if now.countdown else None,
+            "lasts": now.countdown.of if now.countdown else None,
+        }
+        if now.qr:
+            answer["qr"] = now.qr
+        # What is wrong for a moment leaves the code where it is.
+        if now.stage not in (request.POST.get("shown"), "error"):
+            context = self._phase_context(request, instance, now, watcher)
+            answer["parts"] = {name: render_to_string(template, context, request) for name, template in _PARTS.items()}
+        return JsonResponse(answer)
 
     def pair_code_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
         """Ask VZaps for a code to type into the phone. It is shown once, and kept nowhere."""
@@ -77,100 +105,99 @@ class InstancePairing(InstanceBase):
         instance = self.instance_for(request, object_id, "pair")
         if instance.removed_at is not None:
             return self.refuse_removed(request, instance)
-        form = PairCodeForm(request.POST)
-        code = self._ask_for_code(request, instance, form.cleaned_data["phone"]) if form.is_valid() else None
-        return self._pairing_page(request, instance, form=form, code=code, is_open=code is not None)
+        form, watcher = PairCodeForm(request.POST), _watcher_of(request)
+        code = self._ask_for_code(request, instance, form.cleaned_data["phone"], watcher) if form.is_valid() else ""
+        progress = services.pairing.state(instance, actor=actor_of(request), watcher=watcher)
+        return self._pairing_page(request, instance, progress, watcher, form=form, code=code, by_code=True)
 
-    def _ask_for_code(self, request: HttpRequest, instance: Instance, phone: str) -> str | None:
+    def _pair_post(self, request: HttpRequest, instance: Instance) -> HttpResponse:
+        watcher = _watcher_of(request)
+        if "stop" in request.POST:
+            services.pairing.stop(instance, actor=actor_of(request), watcher=watcher)
+            watcher = ""
+        elif not self._begin(request, instance, watcher, take_over="take_over" in request.POST):
+            watcher = ""
+        address = self.address(Instance, "pair", instance.pk)
+        return HttpResponseRedirect(f"{address}?{urlencode({'watch': watcher})}" if watcher else address)
+
+    def _begin(self, request: HttpRequest, instance: Instance, watcher: str, *, take_over: bool = False) -> bool:
+        before = services.pairing.state(instance, actor=actor_of(request), watcher=watcher)
+        try:
+            has_begun = services.pairing.begin(instance, actor=actor_of(request), watcher=watcher, take_over=take_over)
+        except VZapsError as error:
+            self.explain(request, error)
+            return False
+        if has_begun and before.phase == PairingPhase.WATCHED and take_over:
+            who = before.user or _("somebody")
+            self.log_change(request, instance, _("Took over the pairing from %(who)s.") % {"who": who})
+        elif has_begun and not before.is_live:
+            self.log_change(request, instance, _("Began to pair."))
+        return has_begun
+
+    def _ask_for_code(self, request: HttpRequest, instance: Instance, phone: str, watcher: str) -> str:
+        if not self._begin(request, instance, watcher):
+            return ""
         try:
             code = services.sessions.pair_code(instance, phone=phone, actor=actor_of(request)).code
         except VZapsError as error:
+            services.pairing.stop(instance, actor=actor_of(request), watcher=watcher)
             self.explain(request, error)
-            return None
+            return ""
+        services.pairing.by_code(instance, actor=actor_of(request), watcher=watcher)
         self.log_change(request, instance, _("Asked for a pairing code."))
-        _open_window(request, instance)
         return code.reveal()
 
     def _pairing_page(
         self,
         request: HttpRequest,
         instance: Instance,
+        progress: Progress,
+        watcher: str,
         *,
         form: PairCodeForm,
-        is_open: bool,
-        phase: Phase | None = None,
-        code: str | None = None,
+        by_code: bool,
+        code: str = "",
     ) -> HttpResponse:
+        now = shown(progress, instance, actor_of(request))
         context = {
             **self.page_context(request, instance, _("Pair with WhatsApp")),
+            **self._phase_context(request, instance, now, watcher),
             "form": form,
             "code": code,
-            "phase": phase or (_starting() if is_open else _idle()),
-            "is_open": is_open and not (phase or {}).get("over"),
-            "is_live": phase is not None,
-            "qr_every": QR_EVERY,
+            "by_code": by_code,
+            "is_asked_live": "live" in request.GET,
         }
         request.current_app = self.admin_site.name
-        return TemplateResponse(request, "admin/django_vzaps/instance/pair.html", context)
+        return TemplateResponse(request, f"{_TEMPLATES}/pair.html", context)
+
+    def _phase_context(self, request: HttpRequest, instance: Instance, now: Shown, watcher: str) -> dict[str, Any]:
+        request.current_app = self.admin_site.name
+        return {
+            "opts": self.opts,
+            "instance": instance,
+            "shown": now,
+            # The page that watches goes on as itself; what begins anew is another one.
+            "watcher": watcher if now.is_live else services.pairing.new_token(),
+            "person": person(instance) if now.phase == PairingPhase.CONNECTED else None,
+            "next": self._what_next(request, instance) if now.phase == PairingPhase.CONNECTED else [],
+        }
+
+    def _what_next(self, request: HttpRequest, instance: Instance) -> list[dict[str, str]]:
+        webhook = display.webhook_of(instance)
+        steps = []
+        if self.has_send_permission(request) and (url := self._address_if_any("message", instance)):
+            steps.append({"url": url, "text": _("Send a test message")})
+        if self.has_set_webhook_permission(request) and (webhook is None or not webhook.is_managed or webhook.drift):
+            steps.append({"url": self.address(Instance, "webhook", instance.pk), "text": _("Set the webhook")})
+        return [*steps, {"url": self.address(Instance, "change", instance.pk), "text": _("Go to the instance")}]
+
+    def _address_if_any(self, name: str, instance: Instance) -> str:
+        try:
+            return self.address(Instance, name, instance.pk)
+        except NoReverseMatch:
+            return ""
 
 
-def _open_window(request: HttpRequest, instance: Instance) -> None:
-    windows = {pk: until for pk, until in request.session.get(_SESSION_KEY, {}).items() if until > time.time()}
-    request.session[_SESSION_KEY] = windows | {str(instance.pk): time.time() + WINDOW}
-
-
-def _window_is_open(request: HttpRequest, instance: Instance) -> bool:
-    return bool(request.session.get(_SESSION_KEY, {}).get(str(instance.pk), 0) > time.time())
-
-
-def _phase(instance: Instance, *, want_qr: bool) -> Phase:
-    try:
-        status = services.sessions.status(instance)
-        if status.connected:
-            return _connected(instance)
-        return _scan(instance) if want_qr else {"phase": "waiting", "message": "", "over": False}
-    except services.ReadFailed as error:
-        return {"phase": "error", "message": _("%(error)s Trying again.") % {"error": error}, "over": False}
-    except VZapsError as error:
-        return {"phase": "error", "message": str(error), "over": True}
-
-
-def _scan(instance: Instance) -> Phase:
-    key = f"django_vzaps:qr:{instance.pk}"
-    kept = cache.get(key)
-    if isinstance(kept, str):
-        return _scan_now(Secret(crypto.decrypt(kept)))
-    answer = services.sessions.qr(instance)
-    if answer.paired:
-        return _starting()
-    if answer.error:
-        message = _("VZaps ended this attempt (%(why)s). Start again when the phone is at hand.")
-        return {"phase": "expired", "message": message % {"why": answer.error}, "over": True}
-    if not answer.qr_code:
-        return _starting()
-    cache.set(key, crypto.encrypt(answer.qr_code.reveal()), timeout=QR_EVERY)
-    return _scan_now(answer.qr_code)
-
-
-def _scan_now(qr: Secret) -> Phase:
-    message = _("Scan the code now: on the phone, open WhatsApp, Settings, Linked devices, Link a device.")
-    return {"phase": "scan", "message": message, "over": False, "qr": qr.reveal()}
-
-
-def _idle() -> Phase:
-    return {"phase": "idle", "message": _("Have the phone at hand, then show the code."), "over": True}
-
-
-def _starting() -> Phase:
-    return {"phase": "starting", "message": _("Starting: VZaps prepares the code."), "over": False}
-
-
-def _expired() -> Phase:
-    message = _("The time for this attempt is over, so VZaps is not asked any more.")
-    return {"phase": "expired", "message": message, "over": True}
-
-
-def _connected(instance: Instance) -> Phase:
-    who = " ".join(part for part in (instance.phone, instance.push_name) if part)
-    message = _("Connected: %(who)s.") % {"who": who} if who else _("Connected.")
-    return {"phase": "connected", "message": message, "over": True}
+def _watcher_of(request: HttpRequest) -> str:
+    given = request.POST.get("watch", "")
+    return given if services.pairing.is_token(given) else services.pairing.new_token()

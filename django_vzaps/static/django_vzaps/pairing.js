@@ -1,59 +1,184 @@
-/* Keeps the pairing page up to date. The server says which phase it is and when it is over; this only asks and shows. */
+/* Keeps the pairing page up to date. The server says which phase it is and what it looks like; this only asks and shows. */
 "use strict";
 
 (() => {
-  const STATUS_EVERY = 2500;
-  // A little more than the server's own limit, so that the code kept there has made room for a new one.
-  const MARGIN = 1000;
+  const ASK_EVERY = 2500;
+  const ASK_AT_MOST_EVERY = 1000;
+  const SLOWEST = 10000;
 
   const section = document.getElementById("vzaps-pairing");
-  if (!section || !("open" in section.dataset)) {
+  if (!section) {
     return;
   }
-  const phase = document.getElementById("vzaps-phase");
-  const image = document.getElementById("vzaps-qr");
-  const start = section.querySelector(".vzaps-start");
-  const token = start.querySelector("[name=csrfmiddlewaretoken]").value;
-  const qrEvery = Number(section.dataset.qrEvery) * 1000 + MARGIN;
-  const byCode = "code" in section.dataset;
-  let known = { phase: section.dataset.phase, message: phase.textContent };
-  let qrAskedAt = -Infinity;
-  let timer = null;
-  let asking = false;
+  const byId = (id) => document.getElementById(id);
 
-  const say = (text) => {
-    // The same text again would be read out again.
-    if (text && phase.textContent !== text) {
-      phase.textContent = text;
+  // Tabs: links until now, and without this script.
+
+  const tabs = [byId("vzaps-tab-scan"), byId("vzaps-tab-code")];
+  const panelOf = (tab) => byId(tab.getAttribute("aria-controls"));
+
+  const choose = (chosen) => {
+    for (const tab of tabs) {
+      tab.setAttribute("aria-selected", String(tab === chosen));
+      tab.tabIndex = tab === chosen ? 0 : -1;
+      panelOf(tab).hidden = tab !== chosen;
+    }
+  };
+
+  const makeTabs = () => {
+    const list = byId("vzaps-tabs");
+    list.setAttribute("role", "tablist");
+    list.setAttribute("aria-label", list.dataset.label);
+    let current = tabs[0];
+    for (const tab of tabs) {
+      tab.setAttribute("role", "tab");
+      panelOf(tab).setAttribute("role", "tabpanel");
+      panelOf(tab).setAttribute("aria-labelledby", tab.id);
+      if (tab.hasAttribute("aria-current")) {
+        current = tab;
+        tab.removeAttribute("aria-current");
+      }
+      tab.addEventListener("click", (event) => {
+        event.preventDefault();
+        choose(tab);
+      });
+      tab.addEventListener("keydown", (event) => {
+        const at = tabs.indexOf(tab);
+        const goals = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: 0, End: tabs.length - 1, " ": at };
+        if (event.key in goals) {
+          event.preventDefault();
+          const goal = tabs[(goals[event.key] + tabs.length) % tabs.length];
+          choose(goal);
+          goal.focus();
+        }
+      });
+    }
+    choose(current);
+  };
+
+  // A press is sent once: the second one would ask VZaps again.
+  const sendOnce = (event) => {
+    const form = event.target;
+    if (form.dataset.sent) {
+      event.preventDefault();
+    }
+    form.dataset.sent = "yes";
+  };
+
+  const offerToCopy = () => {
+    const button = byId("vzaps-copy");
+    if (!button || !navigator.clipboard) {
+      return;
+    }
+    const copied = byId("vzaps-copied");
+    button.hidden = false;
+    button.addEventListener("click", async () => {
+      copied.textContent = "";
+      try {
+        await navigator.clipboard.writeText(byId("vzaps-code").textContent.trim());
+        copied.textContent = copied.dataset.done;
+      } catch {
+        copied.textContent = copied.dataset.failed;
+      }
+    });
+  };
+
+  // Where a photo does not load, the initials beneath it are shown.
+  const guardPhoto = () => {
+    const photo = section.querySelector(".vzaps-photo img");
+    if (!photo) {
+      return;
+    }
+    photo.addEventListener("error", () => photo.remove());
+    if (photo.complete && photo.naturalWidth === 0) {
+      photo.remove();
+    }
+  };
+
+  // The countdown: it goes on between two answers.
+
+  let endsAt = null;
+
+  const setCountdown = (seconds, of) => {
+    endsAt = seconds === null ? null : performance.now() + seconds * 1000;
+    const countdown = byId("vzaps-countdown");
+    if (countdown && of) {
+      countdown.firstElementChild.max = of;
+    }
+    tickDown();
+  };
+
+  const tickDown = () => {
+    const countdown = byId("vzaps-countdown");
+    if (!countdown || endsAt === null) {
+      return;
+    }
+    const seconds = Math.max(0, Math.ceil((endsAt - performance.now()) / 1000));
+    const { text, due } = countdown.dataset;
+    countdown.firstElementChild.value = seconds;
+    countdown.lastElementChild.textContent = seconds ? text.replace("{seconds}", seconds) : due;
+  };
+
+  // What the server answers.
+
+  const titleRest = document.title.slice(byId("vzaps-phase-title").textContent.length);
+  const token = section.querySelector("[name=csrfmiddlewaretoken]").value;
+  let stage = section.dataset.stage;
+  let said = byId("vzaps-phase-title").textContent + byId("vzaps-phase").innerHTML;
+
+  const say = (title, message, fill) => {
+    document.title = title + titleRest;
+    // The same again would be read out again.
+    if (said !== title + message) {
+      said = title + message;
+      byId("vzaps-phase-title").textContent = title;
+      fill(byId("vzaps-phase"));
+    }
+  };
+
+  const replaceParts = (parts) => {
+    const focused = document.activeElement;
+    const loses = Object.keys(parts).some((id) => byId(id).contains(focused));
+    for (const [id, html] of Object.entries(parts)) {
+      byId(id).innerHTML = html;
+    }
+    guardPhoto();
+    if (loses) {
+      byId("vzaps-phase-title").focus();
     }
   };
 
   const show = (answer) => {
-    // "waiting" says that nothing is new: what was shown before an error holds again.
-    if (answer.phase !== "waiting" && answer.phase !== "error") {
-      known = answer;
+    section.dataset.phase = answer.phase;
+    say(answer.title, answer.message, (element) => {
+      element.innerHTML = answer.message;
+    });
+    if (answer.parts) {
+      stage = answer.stage;
+      replaceParts(answer.parts);
     }
-    const { phase: name, message } = answer.phase === "error" ? answer : known;
-    section.dataset.phase = name;
-    say(message);
-    if (answer.qr) {
+    const image = byId("vzaps-qr");
+    if (image && answer.qr && image.src !== answer.qr) {
       image.src = answer.qr;
     }
-    if (answer.phase === "scan" || answer.over) {
-      image.parentElement.hidden = !answer.qr;
+    const step = byId("vzaps-step");
+    if (step && answer.seconds !== null) {
+      step.textContent = answer.step;
     }
+    setCountdown(answer.seconds, answer.lasts);
     if (answer.over) {
-      section.querySelectorAll(".vzaps-code").forEach((code) => code.remove());
-      const again = start.querySelector("input[type=submit]");
-      again.value = again.dataset.again;
-      start.hidden = answer.phase === "connected";
-      section.querySelector(".vzaps-next").hidden = answer.phase !== "connected";
+      delete section.dataset.live;
+      const typed = byId("vzaps-typed");
+      if (typed) {
+        typed.remove();
+      }
     }
   };
 
   const ask = async () => {
-    const body = new URLSearchParams();
-    if (!byCode && performance.now() - qrAskedAt >= qrEvery) {
+    const body = new URLSearchParams({ shown: stage });
+    // No QR code for who types a code, and none while its place is out of sight.
+    if (!byId("vzaps-typed") && !byId("vzaps-scan").hidden) {
       body.set("qr", "1");
     }
     const response = await fetch(section.dataset.pollUrl, {
@@ -66,14 +191,23 @@
     if (!response.ok) {
       throw new Error(String(response.status));
     }
-    const answer = await response.json();
-    if (body.has("qr")) {
-      qrAskedAt = performance.now();
-    }
-    return answer;
+    return response.json();
   };
 
-  const tick = async () => {
+  let timer = null;
+  let asking = false;
+  let failures = 0;
+
+  // Sooner where the next code is due, later where nobody answers.
+  const pause = () => {
+    if (failures) {
+      return Math.min(SLOWEST, ASK_EVERY * 2 ** (failures - 1));
+    }
+    const due = endsAt === null ? Infinity : endsAt - performance.now();
+    return Math.max(ASK_AT_MOST_EVERY, Math.min(ASK_EVERY, due > 0 ? due : Infinity));
+  };
+
+  const look = async () => {
     timer = null;
     if (document.hidden || asking) {
       return;
@@ -82,27 +216,46 @@
     let over = false;
     try {
       const answer = await ask();
+      failures = answer.phase === "error" ? failures + 1 : 0;
       over = answer.over;
       show(answer);
     } catch {
+      failures += 1;
       section.dataset.phase = "error";
-      say(section.dataset.lost);
+      say(section.dataset.lostTitle, section.dataset.lost, (element) => {
+        element.textContent = section.dataset.lost;
+      });
     }
     asking = false;
-    if (!over) {
-      timer = window.setTimeout(tick, STATUS_EVERY);
-    } else {
+    if (over) {
       document.removeEventListener("visibilitychange", wake);
+    } else {
+      timer = window.setTimeout(look, pause());
     }
   };
 
   // A tab nobody looks at asks nothing; back in sight, it asks at once.
   const wake = () => {
     if (!document.hidden && timer === null) {
-      tick();
+      look();
     }
   };
 
-  document.addEventListener("visibilitychange", wake);
-  tick();
+  makeTabs();
+  offerToCopy();
+  guardPhoto();
+  section.addEventListener("submit", sendOnce);
+  // Brought back by the browser's "Back", it would show what is long over.
+  window.addEventListener("pageshow", (event) => {
+    if (event.persisted) {
+      window.location.reload();
+    }
+  });
+  if ("live" in section.dataset) {
+    const countdown = byId("vzaps-countdown");
+    setCountdown(countdown ? Number(countdown.dataset.seconds) : null, null);
+    window.setInterval(tickDown, 1000);
+    document.addEventListener("visibilitychange", wake);
+    look();
+  }
 })();
