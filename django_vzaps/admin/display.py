@@ -67,6 +67,17 @@ def moment(at: datetime) -> str:
     return date_format(_local(at), "DATETIME_FORMAT")
 
 
+def read_moment(record: Any, key: str) -> datetime | None:
+    """A point in time out of an operation's JSON; None where there is none."""
+    text = record.get(key) if isinstance(record, dict) else None
+    if isinstance(text, datetime):
+        return text
+    try:
+        return datetime.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+
+
 def ago(at: datetime | None) -> SafeString | str:
     """How long ago, with the time itself beneath the pointer."""
     if at is None:
@@ -95,10 +106,14 @@ def billing(instance: Instance) -> SafeString | str:
     subscription = subscription_of(instance)
     if subscription is None:
         return NOTHING
-    state = badge(SubscriptionState, subscription.state)
-    if subscription.state == SubscriptionState.UNKNOWN and subscription.billing_status:
-        state = format_html("{} <bdi>{}</bdi>", state, subscription.billing_status)
-    ends = subscription.cancel_at
+    return billing_state(subscription.state, subscription.billing_status, subscription.cancel_at)
+
+
+def billing_state(value: str, billing_status: str, ends: datetime | None) -> SafeString:
+    """A billing state, with VZaps' own text where it is none we know, and when it ends where that is to come."""
+    state = badge(SubscriptionState, value)
+    if value == SubscriptionState.UNKNOWN and billing_status:
+        state = format_html("{} <bdi>{}</bdi>", state, billing_status)
     if ends is None or ends < timezone.now():
         return state
     words = _("ends %(day)s") % {"day": date_format(_local(ends), "DATE_FORMAT")}
