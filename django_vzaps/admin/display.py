@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from django.db.models import TextChoices
 from django.utils import timezone
-from django.utils.formats import date_format
+from django.utils.formats import date_format, number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
@@ -85,6 +85,18 @@ def ago(at: datetime | None) -> SafeString | str:
     young = timezone.now() - at < timedelta(minutes=1)
     words = _("just now") if young else _("%(age)s ago") % {"age": timesince(at, depth=1)}
     return format_html('<time datetime="{}" title="{}">{}</time>', at.isoformat(), moment(at), words)
+
+
+def duration(span: timedelta) -> str:
+    """How long something took, to the precision that matters."""
+    seconds = span.total_seconds()
+    if seconds < 0:
+        return NOTHING
+    if seconds < 10:
+        return _("%(seconds)s s") % {"seconds": number_format(seconds, 1)}
+    if seconds < 120:
+        return _("%(seconds)s s") % {"seconds": number_format(seconds, 0)}
+    return timesince(timezone.now() - span, depth=2)
 
 
 def connection(instance: Instance) -> SafeString:

@@ -169,6 +169,8 @@ def way_out(operation: Operation) -> str:
             "“Find out” reads VZaps and changes nothing there. Where reading does not tell, look at VZaps' own pages, "
             "then say how it ended."
         )
+    if operation.is_overdue:
+        return _("“Find out” notes that it is given up. Then look for its effect, and say how it ended.")
     return _("VZaps shows nothing by which it could be found out. Look for its effect, then say how it ended.")
 
 

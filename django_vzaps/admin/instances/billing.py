@@ -174,7 +174,7 @@ class InstanceBilling(InstanceBase):
         return self._to_result(instance, operation)
 
     def billing_poll_view(self, request: HttpRequest, object_id: int, operation_id: int) -> HttpResponse:
-        """For the open page, as JSON: the ``phase``, its ``headline``, the rest as ``html``; ``now`` is what was read."""
+        """For the open page, as JSON: the ``phase`` and its words; ``now`` is the billing state as last read."""
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         instance, operation = self._billed(request, object_id, operation_id)

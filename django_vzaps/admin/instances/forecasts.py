@@ -1,6 +1,6 @@
 """What a billing change will do to the card and when, as far as VZaps documents it, said before anything is sent.
 
-Where VZaps' documentation is silent (API.md sections 3.9 to 3.11), so are these sentences: they say that it is not known.
+Where VZaps' documentation is silent (API.md sections 3.9 to 3.11), these sentences say that it is not known.
 """
 
 from __future__ import annotations
@@ -81,7 +81,9 @@ def _has_one_already(subscription: Subscription) -> Forecast:
                 sentences=(nothing, _("How a paused one goes on is not documented: see VZaps' own pages.")),
             )
         case SubscriptionState.ACTIVE:
-            return Forecast(refusal=_("There is a subscription already. Nothing needs to be paid."), sentences=(nothing,))
+            return Forecast(
+                refusal=_("There is a subscription already. Nothing needs to be paid."), sentences=(nothing,)
+            )
         case _:
             return Forecast(
                 refusal=_("VZaps gave this instance a subscription already (%(id)s), though it shows “%(state)s”.")
@@ -170,7 +172,12 @@ def cancel(_instance: Instance, subscription: Subscription, *, was_read: bool) -
 def _before_cancelling(subscription: Subscription) -> tuple[str, ...]:
     match subscription.state:
         case SubscriptionState.TRIALING:
-            return (_("A trial is running, and no subscription is known here: what cancelling does then is not documented."),)
+            return (
+                _(
+                    "A trial is running, and no subscription is known here: what cancelling does then is not "
+                    "documented."
+                ),
+            )
         case SubscriptionState.PAST_DUE | SubscriptionState.UNPAID:
             return (
                 _("VZaps calls it “%(state)s”. Whether what is owed is still collected after that is not documented.")
