@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from django.db.models import TextChoices
 from django.utils import timezone
-from django.utils.formats import date_format
+from django.utils.formats import date_format, number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
@@ -67,6 +67,17 @@ def moment(at: datetime) -> str:
     return date_format(_local(at), "DATETIME_FORMAT")
 
 
+def read_moment(record: Any, key: str) -> datetime | None:
+    """A point in time out of an operation's JSON; None where there is none."""
+    text = record.get(key) if isinstance(record, dict) else None
+    if isinstance(text, datetime):
+        return text
+    try:
+        return datetime.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+
+
 def ago(at: datetime | None) -> SafeString | str:
     """How long ago, with the time itself beneath the pointer."""
     if at is None:
@@ -74,6 +85,18 @@ def ago(at: datetime | None) -> SafeString | str:
     young = timezone.now() - at < timedelta(minutes=1)
     words = _("just now") if young else _("%(age)s ago") % {"age": timesince(at, depth=1)}
     return format_html('<time datetime="{}" title="{}">{}</time>', at.isoformat(), moment(at), words)
+
+
+def duration(span: timedelta) -> str:
+    """How long something took, to the precision that matters."""
+    seconds = span.total_seconds()
+    if seconds < 0:
+        return NOTHING
+    if seconds < 10:
+        return _("%(seconds)s s") % {"seconds": number_format(seconds, 1)}
+    if seconds < 120:
+        return _("%(seconds)s s") % {"seconds": number_format(seconds, 0)}
+    return timesince(timezone.now() - span, depth=2)
 
 
 def connection(instance: Instance) -> SafeString:
@@ -95,10 +118,14 @@ def billing(instance: Instance) -> SafeString | str:
     subscription = subscription_of(instance)
     if subscription is None:
         return NOTHING
-    state = badge(SubscriptionState, subscription.state)
-    if subscription.state == SubscriptionState.UNKNOWN and subscription.billing_status:
-        state = format_html("{} <bdi>{}</bdi>", state, subscription.billing_status)
-    ends = subscription.cancel_at
+    return billing_state(subscription.state, subscription.billing_status, subscription.cancel_at)
+
+
+def billing_state(value: str, billing_status: str, ends: datetime | None) -> SafeString:
+    """A billing state, with VZaps' own text where it is none we know, and when it ends where that is to come."""
+    state = badge(SubscriptionState, value)
+    if value == SubscriptionState.UNKNOWN and billing_status:
+        state = format_html("{} <bdi>{}</bdi>", state, billing_status)
     if ends is None or ends < timezone.now():
         return state
     words = _("ends %(day)s") % {"day": date_format(_local(ends), "DATE_FORMAT")}

@@ -17,8 +17,6 @@ from django_vzaps.models import (
     ConnectionState,
     EventState,
     Instance,
-    OperationKind,
-    OperationOutcome,
     SubscriptionState,
 )
 from django_vzaps.services import webhooks
@@ -119,17 +117,3 @@ class EventTypeFilter(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         value = self.value()
         return queryset if value is None else queryset.filter(type=value)
-
-
-class OutcomeFilter(ChoicesFilter):
-    title = _("outcome")
-    parameter_name = "outcome"
-    choices_class = OperationOutcome
-    column = "outcome"
-
-
-class KindFilter(ChoicesFilter):
-    title = _("kind")
-    parameter_name = "kind"
-    choices_class = OperationKind
-    column = "kind"

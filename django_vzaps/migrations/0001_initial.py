@@ -393,13 +393,20 @@ class Migration(migrations.Migration):
                     django_vzaps.models.fields.JSONTextField(blank=True, default=dict, verbose_name="known before"),
                 ),
                 ("answer", django_vzaps.models.fields.JSONTextField(blank=True, null=True, verbose_name="answer")),
-                ("started_at", models.DateTimeField(default=django.utils.timezone.now, verbose_name="started")),
+                ("effect", django_vzaps.models.fields.JSONTextField(blank=True, null=True, verbose_name="effect")),
+                (
+                    "started_at",
+                    models.DateTimeField(db_index=True, default=django.utils.timezone.now, verbose_name="started"),
+                ),
                 ("deadline", models.DateTimeField(verbose_name="deadline")),
                 ("finished_at", models.DateTimeField(blank=True, null=True, verbose_name="finished")),
                 ("outcome", models.CharField(default="running", max_length=16, verbose_name="outcome")),
                 ("confirmed_at", models.DateTimeField(blank=True, null=True, verbose_name="confirmed by reading")),
                 ("error", models.TextField(blank=True, verbose_name="error")),
-                ("request_id", models.CharField(blank=True, max_length=255, verbose_name="VZaps request id")),
+                (
+                    "request_id",
+                    models.CharField(blank=True, db_index=True, max_length=255, verbose_name="VZaps request id"),
+                ),
                 (
                     "idempotency_key",
                     django_vzaps.models.fields.NullableExactCharField(
@@ -449,6 +456,7 @@ class Migration(migrations.Migration):
                     "instance",
                     models.ForeignKey(
                         blank=True,
+                        db_index=False,
                         null=True,
                         on_delete=django.db.models.deletion.SET_NULL,
                         related_name="operations",
@@ -770,11 +778,15 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="operation",
-            index=models.Index(fields=["outcome", "deadline"], name="vzaps_operation_outcome"),
+            index=models.Index(fields=["instance", "id"], name="vzaps_operation_instance"),
         ),
         migrations.AddIndex(
             model_name="operation",
-            index=models.Index(fields=["kind", "outcome"], name="vzaps_operation_kind"),
+            index=models.Index(fields=["outcome", "id"], name="vzaps_operation_outcome"),
+        ),
+        migrations.AddIndex(
+            model_name="operation",
+            index=models.Index(fields=["kind", "id"], name="vzaps_operation_kind"),
         ),
         migrations.AddIndex(
             model_name="batchitem",

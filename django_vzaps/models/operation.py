@@ -69,6 +69,7 @@ class Operation(models.Model):
         blank=True,
         related_name="operations",
         verbose_name=_("instance"),
+        db_index=False,  # the one with the id serves it
     )
     account = models.ForeignKey(
         Account,
@@ -89,7 +90,9 @@ class Operation(models.Model):
     parameters = JSONTextField(_("parameters"), default=dict, blank=True)
     baseline = JSONTextField(_("known before"), default=dict, blank=True)
     answer = JSONTextField(_("answer"), null=True, blank=True)
-    started_at = models.DateTimeField(_("started"), default=timezone.now)
+    #: As ``baseline``, read back when ``confirmed_at`` was set.
+    effect = JSONTextField(_("effect"), null=True, blank=True)
+    started_at = models.DateTimeField(_("started"), default=timezone.now, db_index=True)
     deadline = models.DateTimeField(_("deadline"))
     finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
     outcome = models.CharField(_("outcome"), max_length=16, default=OperationOutcome.RUNNING)
@@ -103,7 +106,7 @@ class Operation(models.Model):
         verbose_name=_("settled by"),
     )
     error = models.TextField(_("error"), blank=True)
-    request_id = models.CharField(_("VZaps request id"), max_length=255, blank=True)
+    request_id = models.CharField(_("VZaps request id"), max_length=255, blank=True, db_index=True)
     idempotency_key = NullableExactCharField(_("idempotency key"), max_length=255, null=True, blank=True, unique=True)
     batch = models.ForeignKey(
         "Batch", on_delete=models.SET_NULL, null=True, blank=True, related_name="operations", verbose_name=_("batch")
@@ -117,8 +120,10 @@ class Operation(models.Model):
         verbose_name_plural = _("operations")
         ordering = ["-pk"]
         indexes = [
-            models.Index(fields=["outcome", "deadline"], name="vzaps_operation_outcome"),
-            models.Index(fields=["kind", "outcome"], name="vzaps_operation_kind"),
+            # Each with the id, which is the list's order: the newest of a kind are found without sorting the others.
+            models.Index(fields=["instance", "id"], name="vzaps_operation_instance"),
+            models.Index(fields=["outcome", "id"], name="vzaps_operation_outcome"),
+            models.Index(fields=["kind", "id"], name="vzaps_operation_kind"),
         ]
 
     def __str__(self) -> str:
@@ -134,3 +139,22 @@ class Operation(models.Model):
         """The outcome in words."""
         known = self.outcome in OperationOutcome.values
         return str(OperationOutcome(self.outcome).label) if known else self.outcome
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its outcome, or its effect on billing, is not known yet although it runs no more."""
+        return self.outcome != OperationOutcome.RUNNING and (
+            self.outcome == OperationOutcome.UNKNOWN or self.lock is not None
+        )
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether it still runs past its deadline: whoever ran it is gone."""
+        return self.outcome == OperationOutcome.RUNNING and self.deadline < timezone.now()
+
+    @property
+    def checkout_url(self) -> str:
+        """The page on which VZaps asks for the payment; empty where a card was charged, or nothing was answered."""
+        answer = self.answer if isinstance(self.answer, dict) else {}
+        hosted = self.kind == OperationKind.SUBSCRIBE and answer.get("mode") != "direct"
+        return str(answer.get("url") or "") if hosted else ""

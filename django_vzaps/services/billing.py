@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from django.db.models.functions import Coalesce
 from django.utils import timezone
@@ -14,6 +15,16 @@ from django_vzaps.models.subscription import PAID_FOR
 def lock_of(instance_id: int) -> str:
     """The lock that keeps a second billing attempt out."""
     return f"billing:{instance_id}"
+
+
+def facts(subscription: Subscription) -> dict[str, Any]:
+    """What VZaps said of a subscription, and when: kept with an operation for before and after."""
+    return {
+        "billing_status": subscription.billing_status,
+        "cancel_at": subscription.cancel_at,
+        "expired_at": subscription.expired_at,
+        "read_at": subscription.refreshed_at,
+    }
 
 
 def confirm(subscriptions: Sequence[Subscription]) -> int:
@@ -38,6 +49,7 @@ def confirm(subscriptions: Sequence[Subscription]) -> int:
             outcome=OperationOutcome.SUCCEEDED,
             finished_at=Coalesce("finished_at", now),
             confirmed_at=now,
+            effect=facts(subscription),
             lock=None,
         )
         if subscription.checkout_url:

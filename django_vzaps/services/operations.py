@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
@@ -40,12 +41,22 @@ class SettleReport:
     open: int
 
 
+#: What leaves something on VZaps that can be read afterwards. A restart or a message does not.
+READABLE: Final = BILLING_KINDS | {
+    OperationKind.CREATE,
+    OperationKind.UPDATE,
+    OperationKind.DELETE,
+    OperationKind.SET_WEBHOOK,
+    OperationKind.DISCONNECT,
+}
+
+
 def mark_overdue() -> int:
     """Mark operations that ran past their deadline as unknown: their process died. Returns how many."""
     marked = Operation.objects.overdue().update(
         outcome=OperationOutcome.UNKNOWN,
         finished_at=timezone.now(),
-        error=_("The process that carried this out ended before it could say how it went."),
+        error=_given_up(),
     )
     if marked:
         logger.warning("%s operations ran past their deadline and have an unknown outcome.", marked)
@@ -55,9 +66,12 @@ def mark_overdue() -> int:
 def settle(operation: Operation) -> Operation:
     """Read from VZaps what became of an unsettled operation; it may stay unknown. Raises :class:`ReadFailed`.
 
-    Reading can show that a change was made. That it was not made, and never will be, only a person can decide.
+    Reading can show that a change was made. That it was not made, and never will be, only a person can decide. One
+    that still runs past its deadline is given up first.
     """
-    if operation.outcome == OperationOutcome.RUNNING or not _is_open(operation):
+    if operation.is_overdue:
+        close_operation(operation, OperationOutcome.UNKNOWN, error=_given_up())
+    if not operation.is_open:
         return operation
     instance, account = operation.instance, operation.account
     try:
@@ -76,7 +90,7 @@ def settle(operation: Operation) -> Operation:
                 if not sessions.status(instance).connected:
                     _confirm(operation)
             case _:
-                pass  # A restart or a message leaves nothing to read.
+                pass  # There is nothing to read: see READABLE.
     except ReadFailed:
         raise
     except VZapsError as error:
@@ -90,7 +104,7 @@ def settle_all(progress: Callable[[Operation], None] | None = None) -> SettleRep
     settled = 0
     for operation in Operation.objects.unsettled().select_related("instance__account", "account").order_by("pk"):
         try:
-            settled += not _is_open(settle(operation))
+            settled += not settle(operation).is_open
         except ReadFailed as error:
             logger.warning("Operation %s could not be settled: %s", operation.pk, error)
         if progress is not None:
@@ -114,8 +128,7 @@ def decide(operation: Operation, *, carried_out: bool, actor: AbstractBaseUser) 
         if found is None:
             raise ChangeFailed(_("This operation is settled already, or still running."), operation=operation)
         was_unknown = found.outcome == OperationOutcome.UNKNOWN
-        is_checkout = bool((found.answer or {}).get("url"))
-        if not (carried_out or was_unknown or is_checkout or found.settled_by_id):
+        if not (carried_out or was_unknown or found.checkout_url or found.settled_by_id):
             raise ChangeFailed(
                 _("VZaps said that it was carried out; it only does not show it yet."), operation=operation
             )
@@ -152,8 +165,8 @@ def settle_creates(account: Account) -> int:
     return found
 
 
-def _is_open(operation: Operation) -> bool:
-    return operation.outcome == OperationOutcome.UNKNOWN or operation.lock is not None
+def _given_up() -> str:
+    return _("The process that carried this out ended before it could say how it went.")
 
 
 def _settle_create(operation: Operation, account: Account) -> None:

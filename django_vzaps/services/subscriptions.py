@@ -49,30 +49,31 @@ def subscribe(instance: Instance, *, actor: Actor, idempotency_key: str | None =
             },
         )
     except OperationInProgress as error:
-        checkout = error.operation
-        if checkout is not None and checkout.kind == OperationKind.SUBSCRIBE and (checkout.answer or {}).get("url"):
-            return checkout
+        if error.operation is not None and error.operation.checkout_url:
+            return error.operation
         raise
 
 
-def cancel(instance: Instance, *, actor: Actor) -> Operation:
+def cancel(instance: Instance, *, actor: Actor, idempotency_key: str | None = None) -> Operation:
     """Cancel the subscription, at once or at the end of what is paid for: VZaps does not say which (API.md 3.11)."""
     return _change(
         OperationKind.CANCEL,
         instance,
         actor=actor,
+        idempotency_key=idempotency_key,
         refusal=_refuse_second_cancel,
         call=lambda api: api.instances.cancel(instance.vzaps_id, instance_token=token_of(instance)),
         answer=lambda answer: {"message": answer.message},
     )
 
 
-def resume(instance: Instance, *, actor: Actor) -> Operation:
+def resume(instance: Instance, *, actor: Actor, idempotency_key: str | None = None) -> Operation:
     """Take back a cancellation that has not taken effect yet (API.md section 3.10)."""
     return _change(
         OperationKind.RESUME,
         instance,
         actor=actor,
+        idempotency_key=idempotency_key,
         refusal=_refuse_needless_resume,
         call=lambda api: api.instances.resume_subscription(instance.vzaps_id, instance_token=token_of(instance)),
         answer=lambda answer: {"status": answer.status},
@@ -82,6 +83,11 @@ def resume(instance: Instance, *, actor: Actor) -> Operation:
 def refresh(instance: Instance) -> Subscription:
     """Read the instance again and return its subscription as VZaps reports it. Raises :class:`ReadFailed`."""
     return _read(client_for(instance), instance)
+
+
+def pending(instance: Instance) -> Operation | None:
+    """The billing attempt that keeps every other one of the instance out: it runs, or is not settled yet."""
+    return Operation.objects.filter(lock=billing.lock_of(instance.pk)).select_related("actor", "settled_by").first()
 
 
 def _change(
@@ -129,11 +135,7 @@ def _change(
 def _claim(operation: Operation, baseline: Subscription) -> None:
     """The last step before sending. One that was given up while it read may have made room for another."""
     claimed = Operation.objects.filter(pk=operation.pk, outcome=OperationOutcome.RUNNING).update(
-        baseline={
-            "billing_status": baseline.billing_status,
-            "cancel_at": baseline.cancel_at,
-            "read_at": baseline.refreshed_at,
-        },
+        baseline=billing.facts(baseline),
         deadline=deadline(),
     )
     if not claimed:

@@ -202,6 +202,32 @@ def test_the_same_key_subscribes_once(fake_vzaps: FakeVZaps, instance: Instance)
     assert len(fake_vzaps.calls_to("subscribe")) == 1
 
 
+def test_the_same_key_cancels_and_resumes_once(fake_vzaps: FakeVZaps, instance: Instance) -> None:
+    subscriptions.subscribe(instance, actor=None)
+
+    for change in (subscriptions.cancel, subscriptions.resume):
+        first, second = [change(instance, actor=None, idempotency_key=change.__name__) for _ in range(2)]
+        assert first == second
+
+    assert len(fake_vzaps.calls_to("cancel")) == len(fake_vzaps.calls_to("resume")) == 1
+
+
+def test_before_and_after_are_kept_with_the_operation(fake_vzaps: FakeVZaps, instance: Instance) -> None:
+    fake_vzaps.billing_lag = 1
+    operation = subscriptions.subscribe(instance, actor=None)
+    assert operation.baseline["billing_status"] == "TRIALING"
+    assert operation.effect is None
+    assert subscriptions.pending(instance) == operation
+
+    operations.settle(operation)
+    fake_vzaps.instances[instance.vzaps_id].billing.status = "PAST_DUE"
+    subscriptions.refresh(instance)
+
+    operation.refresh_from_db()
+    assert operation.effect["billing_status"] == "ACTIVE"
+    assert subscriptions.pending(instance) is None
+
+
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
 def test_many_clicks_at_once_charge_once(fake_vzaps: FakeVZaps, instance: Instance) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.contrib import admin
 
 from django_vzaps.admin.instances.actions import InstanceActions
+from django_vzaps.admin.instances.billing import InstanceBilling
 from django_vzaps.admin.instances.changes import InstanceChanges
 from django_vzaps.admin.instances.confirmed import InstanceConfirmed
 from django_vzaps.admin.instances.detail import InstanceDetail
@@ -22,6 +23,7 @@ class InstanceAdmin(
     InstanceSections,
     InstanceChanges,
     InstanceConfirmed,
+    InstanceBilling,
     InstancePairing,
 ):
     """The console of one WhatsApp number after the other. Nothing here deletes a row: it mirrors VZaps."""

@@ -1,4 +1,4 @@
-"""Changes with a page that says what will happen, and a button that does it."""
+"""Changes with a page that says what will happen, and a button that does it. Those of billing are apart."""
 
 from __future__ import annotations
 
@@ -15,17 +15,15 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.functional import Promise
-from django.utils.html import format_html
-from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from django_vzaps import services
 from django_vzaps.admin import display
 from django_vzaps.admin.instances.base import InstanceBase
-from django_vzaps.admin.instances.forms import ChargeForm, ConfirmForm, DeleteForm
+from django_vzaps.admin.instances.billing import read_billing
+from django_vzaps.admin.instances.forms import ConfirmForm, DeleteForm
 from django_vzaps.admin.remote import actor_of
-from django_vzaps.models import BILLING_KINDS, Instance, Operation, OperationKind
-from django_vzaps.services import VZapsError
+from django_vzaps.models import Instance, Operation
 
 Given = Mapping[str, Any]
 
@@ -34,7 +32,6 @@ Given = Mapping[str, Any]
 class Change:
     """One verb: who may, what it is called, and the service that does it.
 
-    ``reads_billing``: the confirmation page shows the billing state as VZaps tells it at that moment.
     ``doubt``: what was not seen to be so after VZaps accepted it; empty where it was.
     """
 
@@ -44,7 +41,6 @@ class Change:
     done: str | Promise
     carry_out: Callable[[Instance, AbstractBaseUser, Given], Operation]
     form: type[forms.Form] = ConfirmForm
-    reads_billing: bool = False
     doubt: Callable[[Operation], str] = lambda _operation: ""
 
     @property
@@ -76,33 +72,6 @@ CHANGES = (
         carry_out=lambda instance, actor, _given: services.webhooks.rotate(instance, actor=actor),
         doubt=services.webhooks.doubt,
     ),
-    Change(
-        name="subscribe",
-        permission="bill",
-        title=gettext_lazy("Subscribe"),
-        done=gettext_lazy("VZaps accepted the subscription."),
-        form=ChargeForm,
-        reads_billing=True,
-        carry_out=lambda instance, actor, given: services.subscriptions.subscribe(
-            instance, actor=actor, idempotency_key=str(given["idempotency_key"])
-        ),
-    ),
-    Change(
-        name="cancel",
-        permission="bill",
-        title=gettext_lazy("Cancel subscription"),
-        done=gettext_lazy("VZaps accepted the cancellation."),
-        reads_billing=True,
-        carry_out=lambda instance, actor, _given: services.subscriptions.cancel(instance, actor=actor),
-    ),
-    Change(
-        name="resume",
-        permission="bill",
-        title=gettext_lazy("Resume subscription"),
-        done=gettext_lazy("VZaps resumes the subscription."),
-        reads_billing=True,
-        carry_out=lambda instance, actor, _given: services.subscriptions.resume(instance, actor=actor),
-    ),
 )
 
 DELETE = Change(
@@ -111,7 +80,6 @@ DELETE = Change(
     title=gettext_lazy("Delete instance on VZaps"),
     done=gettext_lazy("The instance is deleted on VZaps. What was known of it is kept here."),
     form=DeleteForm,
-    reads_billing=True,
     carry_out=lambda instance, actor, given: services.instances.delete(
         instance, actor=actor, despite_subscription=given["despite_subscription"]
     ),
@@ -155,49 +123,27 @@ class InstanceConfirmed(InstanceBase):
                 about=instance,
             )
             if operation is not None:
-                self._tell_outcome(request, change, operation)
+                doubt = change.doubt(operation)
+                self.message_user(request, doubt or str(change.done), messages.WARNING if doubt else messages.SUCCESS)
             return self.to_detail(instance)
-        read_error = self._read_billing(instance) if change.reads_billing and request.method != "POST" else None
-        unsettled = self._unsettled(request, instance) if change.reads_billing else ""
-        subscription = display.subscription_of(instance)
         context = {
             **self.page_context(request, instance, change.title),
             "change": change,
             "form": form,
-            "subscription": subscription,
-            "billing_read": display.ago(subscription.refreshed_at if subscription else None),
-            "billing": display.billing(instance),
-            "read_error": read_error,
-            "unsettled": unsettled,
-            "is_blocked": bool(unsettled) and change.permission == "bill",
+            **(self._billing_now(request, instance) if change is DELETE else {}),
         }
         request.current_app = self.admin_site.name
         return TemplateResponse(request, change.template, context)
 
-    def _read_billing(self, instance: Instance) -> VZapsError | None:
-        # What a person is about to pay for must not be decided on an old reading.
-        try:
-            services.subscriptions.refresh(instance)
-        except VZapsError as error:
-            return error
-        instance.refresh_from_db()
-        return None
-
-    def _unsettled(self, request: HttpRequest, instance: Instance) -> str:
-        waiting = Operation.objects.unsettled().filter(instance=instance, kind__in=BILLING_KINDS).first()
-        return self.operation_link(request, waiting) or (str(waiting) if waiting else "")
-
-    def _tell_outcome(self, request: HttpRequest, change: Change, operation: Operation) -> None:
-        answer = operation.answer or {}
-        if operation.kind == OperationKind.SUBSCRIBE and answer.get("url") and answer.get("mode") != "direct":
-            checkout = display.outside_link(str(answer["url"]), _("Open the checkout page"))
-            text = _("VZaps asks for the payment on a page of its own. Nothing is paid until that is done there. {}")
-            self.message_user(request, format_html(text, checkout), messages.WARNING)
-        elif operation.kind in BILLING_KINDS and operation.confirmed_at is None:
-            text = _("{} What it shows afterwards does not confirm that yet: it is read again with the next sync. {}")
-            link = self.operation_link(request, operation)
-            self.message_user(request, format_html(text, change.done, link), messages.WARNING)
-        elif doubt := change.doubt(operation):
-            self.message_user(request, doubt, messages.WARNING)
-        else:
-            self.message_user(request, str(change.done), messages.SUCCESS)
+    def _billing_now(self, request: HttpRequest, instance: Instance) -> dict[str, Any]:
+        # What is paid for must not be deleted on an old reading either.
+        read_error = read_billing(instance)
+        pending = services.subscriptions.pending(instance)
+        subscription = display.subscription_of(instance)
+        return {
+            "subscription": subscription,
+            "billing": display.billing(instance),
+            "billing_read": display.ago(subscription.refreshed_at if subscription else None),
+            "read_error": read_error,
+            "unsettled": self.operation_link(request, pending) or (str(pending) if pending else ""),
+        }

@@ -104,8 +104,24 @@ class ConfirmForm(forms.Form):
     """Yes, and nothing else."""
 
 
-class ChargeForm(ConfirmForm):
+class BillingForm(ConfirmForm):
+    """``idempotency_key`` makes a second click find the first one's operation."""
+
     idempotency_key = forms.UUIDField(widget=forms.HiddenInput, initial=uuid.uuid4)
+
+
+class ChargeForm(BillingForm):
+    """``in_doubt`` comes from a page that could not say what there is to pay for: then a click is not enough."""
+
+    in_doubt = forms.BooleanField(required=False, widget=forms.HiddenInput)
+    despite_doubt = forms.BooleanField(label=_("I have looked on VZaps' own pages: charge the card"), required=False)
+
+    def clean(self) -> dict[str, Any]:
+        """Whoever pays in doubt has to say so."""
+        given = super().clean() or self.cleaned_data
+        if given.get("in_doubt") and not given.get("despite_doubt"):
+            self.add_error("despite_doubt", gettext("Nothing was sent. Tick this box to go on all the same."))
+        return given
 
 
 class DeleteForm(ConfirmForm):

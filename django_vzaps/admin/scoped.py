@@ -1,0 +1,35 @@
+"""Rows about instances: whoever may not see an instance sees nothing that is about it."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest
+
+from django_vzaps import scope
+from django_vzaps.admin.themes import ModelAdmin
+from django_vzaps.models import Instance
+
+
+class ScopedAdmin(ModelAdmin):
+    """``VZAPS["INSTANCE_SCOPE"]`` decides which rows exist for a user: the others are not listed, and 404.
+
+    ``instance_lookup`` leads from a row to its instance. A row about none is nobody's, but for whom ``actor_lookup``
+    leads to, where it is given.
+    """
+
+    instance_lookup = "instance"
+    actor_lookup: str | None = None
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Those the user may see."""
+        rows = super().get_queryset(request)
+        seen = scope.about(request.user, rows, Instance.objects.all(), lookup=self.instance_lookup)
+        if self.actor_lookup and scope.is_set():
+            seen |= rows.filter(**{f"{self.instance_lookup}__isnull": True, self.actor_lookup: request.user.pk})
+        return seen
+
+    def _get_obj_does_not_exist_redirect(self, request: HttpRequest, opts: Any, object_id: str) -> NoReturn:
+        # Django would redirect, and repeat the id in a message.
+        raise Http404
