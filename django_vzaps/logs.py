@@ -21,6 +21,8 @@ _LOGGERS: Final = (
     *("django.request", "django.server", "django.security.csrf"),
     # The error logs name requests that failed; at their most talkative level, every request.
     *("gunicorn.access", "gunicorn.error", "uvicorn.access", "uvicorn.asgi", "uvicorn.error"),
+    # Says, when debugging, where the site's test of its own URL goes.
+    "urllib3.connectionpool",
 )
 
 
@@ -32,8 +34,8 @@ def masked(text: str) -> str:
 class WebhookSecretFilter(logging.Filter):
     """Masks the secret of webhook URLs in a record's message, its arguments and the request attached to it.
 
-    It is attached to Django's own loggers, and to those of gunicorn and uvicorn. Give it to any other logger that
-    shows paths: ``"filters": {"vzaps": {"()": "django_vzaps.logs.WebhookSecretFilter"}}``.
+    It is attached to Django's own loggers, and to those of gunicorn, uvicorn and urllib3. Give it to any other logger
+    that shows paths: ``"filters": {"vzaps": {"()": "django_vzaps.logs.WebhookSecretFilter"}}``.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:

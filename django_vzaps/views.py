@@ -22,7 +22,7 @@ from django_vzaps import conf, crypto
 from django_vzaps.events import dispatch, storing
 from django_vzaps.models import Webhook
 from django_vzaps.models.webhook import Receiver
-from django_vzaps.services import webhooks
+from django_vzaps.services import self_test, webhooks
 
 logger = logging.getLogger("django_vzaps.webhook")
 
@@ -45,7 +45,8 @@ def webhook(request: HttpRequest, *, public_id: UUID, secret: str) -> HttpRespon
 
     404 for an unknown URL and for a sender that is not let in, whatever is wrong with it, without reading the body;
     400, 411, 413 or 415 for a body that cannot be read; 503 where the database did not take it. Any other authentic
-    body is kept and answered with 200. A probe (GET, HEAD) of the right URL is told that it is the right one.
+    body is kept and answered with 200. A probe (GET, HEAD) of the right URL is told that it is the right one. The
+    test of :mod:`~django_vzaps.services.self_test` passes through the same doors, and gets in with its own body only.
     """
     if request.method not in _METHODS:
         return HttpResponseNotAllowed(_METHODS)
@@ -53,12 +54,15 @@ def webhook(request: HttpRequest, *, public_id: UUID, secret: str) -> HttpRespon
     try:
         if current.webhook_allowed_networks:
             _let_in(request, current.webhook_allowed_networks)
-        found = _authentic(public_id, secret)
+        found, test_id = _authentic(public_id, secret)
         if request.method != "POST":
             return _never_cached(JsonResponse({"status": "ready"}))
         body = _read(request, current.webhook_max_bytes)
         if current.webhook_verifier:
             _verify(request, body, found.webhook_id, current.webhook_verifier)
+        if test_id:
+            _take_in_test(found, test_id, body)
+            return _never_cached(JsonResponse({"status": "ok"}))
         received = storing.receive(
             body,
             instance_id=found.instance_id,
@@ -119,14 +123,21 @@ def _verify(request: HttpRequest, body: bytes, webhook_id: int, verifier: str) -
 
 
 @sensitive_variables()
-def _authentic(public_id: UUID, secret: str) -> Receiver:
+def _authentic(public_id: UUID, secret: str) -> tuple[Receiver, str]:
+    """What is known of the webhook, and the id of the test where that is what comes."""
     found = Webhook.objects.receiver(public_id)
     # The same work for an unknown id, so that its answer takes as long.
     hashes = _NOBODYS_HASHES if found is None else (found.secret_hash, found.previous_secret_hash)
     matches = crypto.matches(secret, *hashes)
-    if found is None or not matches:
+    test_id = "" if matches else self_test.named_in(public_id, secret)
+    if found is None or not (matches or test_id):
         raise _Refused(HTTPStatus.NOT_FOUND)
-    return found
+    return found, test_id
+
+
+def _take_in_test(found: Receiver, test_id: str, body: bytes) -> None:
+    if not self_test.take_in(found.instance_id, test_id, body):
+        raise _Refused(HTTPStatus.BAD_REQUEST)
 
 
 def _read(request: HttpRequest, limit: int) -> bytes:

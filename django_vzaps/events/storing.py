@@ -94,6 +94,16 @@ def receive(
     )
 
 
+def known_by(body: bytes) -> tuple[str, str | None]:
+    """The type of an event, and the key by which its stored copy is found; None where every copy counts for itself."""
+    text = _text(body)
+    try:
+        row = _parsed(text, vzaps_id="", named="")
+    except (ValueError, RecursionError):
+        return "", keys.text_key(text)
+    return row.type, row.key
+
+
 def occurred_at(body: bytes) -> datetime | None:
     """When what a body tells happened, as it says; None where it does not."""
     try:

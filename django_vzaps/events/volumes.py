@@ -16,6 +16,20 @@ def in_words(types: Iterable[str]) -> dict[str, str]:
     return {name: f"{what} {_kept(name)}" for name, what in _masses().items() if name in chosen or "All" in chosen}
 
 
+def usual() -> dict[str, str]:
+    """What to expect of the types that do not come in masses."""
+    return {
+        "Message": _("One event for each message that comes or is sent; some come in several copies."),
+        "ReadReceipt": _(
+            "For each message sent, one event when it is delivered and one when it is read; more in groups."
+        ),
+        "Connected": _("One event whenever the session comes up."),
+        "Disconnected": _("One event whenever the session goes down."),
+        "GroupParticipantsAdd": _("One event whenever somebody joins a group."),
+        "GroupParticipantsRemove": _("One event whenever somebody leaves a group."),
+    }
+
+
 def _masses() -> dict[str, str]:
     return {
         "HistorySync": _("After each pairing, the account's history in parts of up to megabytes."),

@@ -1,21 +1,32 @@
-"""Create, update, restart and delete instances on VZaps."""
+"""Create, update, restart and delete instances on VZaps, and show their tokens."""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from django_vzaps import client, crypto, signals
-from django_vzaps.models import Account, EventQueue, Instance, Operation, OperationKind, Subscription, Webhook
+from django_vzaps import client, conf, crypto, signals
+from django_vzaps.models import (
+    Account,
+    EventQueue,
+    Instance,
+    Operation,
+    OperationKind,
+    OperationOutcome,
+    Subscription,
+    Webhook,
+)
+from django_vzaps.secret import Secret
 from django_vzaps.services import billing, mirror, webhooks
-from django_vzaps.services.attempts import Actor, carry_out, open_operation
+from django_vzaps.services.attempts import Actor, before_sending, carry_out, close_operation, open_operation
 from django_vzaps.services.clients import client_for, token_of
-from django_vzaps.services.errors import SubscriptionIsActive
+from django_vzaps.services.errors import ChangeFailed, ReadOnly, SubscriptionIsActive
 
 
 def create(
@@ -193,6 +204,44 @@ def delete(instance: Instance, *, actor: Actor, despite_subscription: bool = Fal
         consequence=lambda _answer: mark_removed(instance),
     )
     return operation
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Revealed:
+    """A token that somebody asked to see, and the record of that."""
+
+    operation: Operation
+    token: Secret = field(repr=False)
+
+
+def reveal_token(instance: Instance, *, actor: Actor) -> Revealed:
+    """The instance's token, for a person to see; who did is recorded before it is decrypted. Nothing is asked of VZaps.
+
+    ``READ_ONLY`` refuses it, though it changes nothing: a copy of production must not hand out what changes
+    production, in an audit trail that nobody there reads. Raises :class:`ReadOnly`, and :class:`ChangeFailed` where
+    no token is known or its encryption key is lost.
+    """
+    if conf.current().read_only:
+        raise ReadOnly(
+            _(
+                "This site is set to read only (VZAPS['READ_ONLY']), as a copy of production is: it shows no tokens, "
+                "with which everything can be changed. Look at the site that is not, or at VZaps' own pages."
+            )
+        )
+    operation = open_operation(
+        OperationKind.REVEAL_TOKEN, actor=actor, account=instance.account, instance=instance
+    ).operation
+    with before_sending(operation):
+        if instance.token is None:
+            raise ChangeFailed(
+                _("This site does not know the token of this instance: VZaps did not send it. See VZaps' own pages.")
+            )
+        try:
+            token = Secret(instance.token.reveal())
+        except (crypto.DecryptionError, crypto.EncryptionKeyError) as error:
+            raise ChangeFailed(str(error)) from error
+    close_operation(operation, OperationOutcome.SUCCEEDED)
+    return Revealed(operation=operation, token=token)
 
 
 def mark_removed(instance: Instance) -> None:

@@ -1,4 +1,4 @@
-"""Changes with a form of their own: create, edit, set the webhook; and asking VZaps again."""
+"""Create and edit: changes with a form of their own, as Django shows forms."""
 
 from __future__ import annotations
 
@@ -16,24 +16,20 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext as _
 
-from django_vzaps import conf, services
-from django_vzaps.admin import display
+from django_vzaps import services
 from django_vzaps.admin.instances.base import InstanceBase
-from django_vzaps.admin.instances.forms import CreateForm, SettingsForm, WebhookForm
+from django_vzaps.admin.instances.forms import CreateForm, SettingsForm
 from django_vzaps.admin.remote import actor_of
-from django_vzaps.models import Account, ConnectionState, Instance, Operation, OperationOutcome
-from django_vzaps.services import VZapsError
+from django_vzaps.models import Account, Instance, Operation, OperationOutcome
 
 
 class InstanceChanges(InstanceBase):
     form_template = "admin/django_vzaps/instance/form.html"
 
     def get_urls(self) -> list[URLPattern]:
-        """With pages to edit, to set the webhook and to ask VZaps again."""
+        """With the page to edit."""
         return [
             path("<int:object_id>/edit/", self.remote(self.edit_view), name="django_vzaps_instance_edit"),
-            path("<int:object_id>/webhook/", self.remote(self.webhook_view), name="django_vzaps_instance_webhook"),
-            path("<int:object_id>/check/", self.remote(self.check_view), name="django_vzaps_instance_check"),
             *super().get_urls(),
         ]
 
@@ -89,60 +85,6 @@ class InstanceChanges(InstanceBase):
                 self.message_user(request, _("The settings are changed on VZaps."), messages.SUCCESS)
                 return self.to_detail(instance)
         return self._form_page(request, instance, form, _("Edit instance"), button=_("Save on VZaps"))
-
-    def webhook_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
-        """Have VZaps send the instance's events to this site."""
-        instance = self.instance_for(request, object_id, "set_webhook")
-        if instance.removed_at is not None:
-            return self.refuse_removed(request, instance)
-        webhook = display.webhook_of(instance)
-        chosen = webhook and (webhook.desired_events or webhook.actual_events)
-        form = WebhookForm(
-            request.POST if request.method == "POST" else None,
-            initial={"events": chosen or list(conf.current().webhook_events)},
-        )
-        if form.is_valid():
-            if self.carry_out(
-                request,
-                lambda: services.webhooks.set(instance, actor=actor_of(request), events=form.cleaned_data["events"]),
-                about=instance,
-            ):
-                drift = instance.webhook.drift
-                self.message_user(
-                    request,
-                    _("VZaps accepted the webhook, but shows something else: %(what)s.")
-                    % {"what": display.drift(instance.webhook)}
-                    if drift
-                    else _("VZaps sends the events to this site."),
-                    messages.WARNING if drift else messages.SUCCESS,
-                )
-            return self.to_detail(instance)
-        return self._form_page(
-            request,
-            instance,
-            form,
-            _("Set webhook"),
-            button=_("Set webhook on VZaps"),
-            webhook=webhook,
-            can_receive=services.webhooks.can_receive(),
-        )
-
-    def check_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
-        """Ask VZaps for the connection, the webhook and the instance itself, and say what it answered."""
-        if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
-        instance = self.instance_for(request, object_id, "change")
-        try:
-            services.sync.sync_instance(instance)
-            services.sessions.status(instance)
-            services.webhooks.check(instance)
-        except VZapsError as error:
-            self.explain(request, error)
-            return self.to_detail(instance)
-        instance.refresh_from_db()
-        state = display.label(ConnectionState, instance.connection_state)
-        self.message_user(request, _("VZaps was asked. Connection: %(state)s.") % {"state": state}, messages.SUCCESS)
-        return self.to_detail(instance)
 
     def _created(self, request: HttpRequest, instance: Instance | None) -> HttpResponse:
         if IS_POPUP_VAR in request.POST and instance is not None:

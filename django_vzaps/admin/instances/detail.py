@@ -6,17 +6,16 @@ from typing import Any, Final
 
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
-from django.utils import timezone
 
 from django_vzaps.admin import display
-from django_vzaps.admin.instances.base import InstanceBase
-from django_vzaps.models import ConnectionState, Event, Instance, Operation, SubscriptionState
-from django_vzaps.models.subscription import PAID_FOR
+from django_vzaps.admin.instances.check import comparison_for
+from django_vzaps.admin.instances.offers import SECTION_OFFERS, TOOLS, InstanceOffers
+from django_vzaps.models import Event, Instance, Operation
 
 RECENT: Final = 10
 
 
-class InstanceDetail(InstanceBase):
+class InstanceDetail(InstanceOffers):
     @transaction.non_atomic_requests
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
@@ -24,21 +23,32 @@ class InstanceDetail(InstanceBase):
         """Django's page with every field read-only; what changes something is behind the buttons."""
         if request.method not in ("GET", "HEAD"):
             return HttpResponseNotAllowed(["GET"])
-        return super().change_view(
-            request, object_id, form_url, {**self._page(request, object_id), **(extra_context or {})}
-        )
+        return super().change_view(request, object_id, form_url, extra_context)
 
-    def _page(self, request: HttpRequest, object_id: str) -> dict[str, Any]:
-        instance = self.get_object(request, object_id) if self.has_view_permission(request) else None
-        if instance is None:
-            return {}
-        user = request.user
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        """With the sections, each with what can be done there, and what happened lately."""
+        instance = context.get("original")
+        if instance is not None:
+            context |= self._page(request, instance, [*context["adminform"]])
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def _page(self, request: HttpRequest, instance: Instance, fieldsets: list[Any]) -> dict[str, Any]:
+        user, offered = request.user, self.offered(request, instance)
         sees_events = user.has_perm("django_vzaps.view_event")
         sees_operations = user.has_perm("django_vzaps.view_operation")
+        *sections, last_answer = fieldsets
         return {
             "title": str(self.opts.verbose_name).capitalize(),
-            "instance": instance,
-            "may": self._offered(request, instance),
+            "tools": self.controls(instance, TOOLS, offered),
+            "sections": [
+                (fieldset, self.controls(instance, offers, offered))
+                for fieldset, offers in zip(sections, SECTION_OFFERS.values(), strict=True)
+            ],
+            "last_answer": last_answer,
+            "comparison": comparison_for(request, instance),
+            "gone": display.ago(instance.removed_at) if instance.removed_at else None,
             "events": self._recent_events(instance) if sees_events else None,
             "operations": self._recent_operations(instance) if sees_operations else None,
             "all_events": self.address(Event, "changelist"),
@@ -68,29 +78,3 @@ class InstanceDetail(InstanceBase):
             }
             for operation in instance.operations.select_related("actor")[:RECENT]
         ]
-
-    def _offered(self, request: HttpRequest, instance: Instance) -> dict[str, bool]:
-        permitted = self.permitted(request)
-        if instance.removed_at is not None:
-            return {"check": permitted["change"]}
-        subscription = display.subscription_of(instance)
-        state = subscription.state if subscription else SubscriptionState.UNKNOWN
-        ends = subscription.cancel_at if subscription else None
-        running = ends is None and (
-            state in PAID_FOR or state in (SubscriptionState.TRIALING, SubscriptionState.UNKNOWN)
-        )
-        webhook = display.webhook_of(instance)
-        bill = permitted["bill"]
-        return {
-            "check": permitted["change"],
-            "edit": permitted["change"],
-            "pair": permitted["pair"] and instance.connection_state != ConnectionState.CONNECTED,
-            "disconnect": permitted["pair"] and instance.connected is not False,
-            "restart": permitted["restart"],
-            "webhook": permitted["set_webhook"],
-            "rotate": permitted["set_webhook"] and webhook is not None and webhook.is_managed,
-            "subscribe": bill and state not in PAID_FOR,
-            "cancel": bill and running,
-            "resume": bill and ends is not None and ends > timezone.now(),
-            "delete": permitted["delete"],
-        }

@@ -1,4 +1,4 @@
-"""What people type about an instance. Nothing here touches the database or VZaps."""
+"""What people type about an instance. Nothing here changes anything."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Any
 
 from django import forms
 from django.contrib.admin.widgets import AdminTextInputWidget
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -19,9 +21,9 @@ from django_vzaps.services import webhooks
 
 
 def event_choices() -> list[tuple[str, str]]:
-    """The documented event types, as they are called on VZaps; beside those that come in masses, what to expect."""
+    """The documented event types, as they are called on VZaps, and how many of each to expect."""
     masses = volumes.in_words(webhooks.EVENT_TYPES)
-    beside = {**masses, "All": gettext("Every type, also %(types)s.") % {"types": ", ".join(masses)}}
+    beside = {**volumes.usual(), **masses, "All": gettext("Every type, also %(types)s.") % {"types": ", ".join(masses)}}
     return [(name, f"{name}: {beside[name]}" if name in beside else name) for name in webhooks.EVENT_TYPES]
 
 
@@ -82,22 +84,75 @@ class WebhookForm(forms.Form):
     events = EventsField()
 
 
-class PairCodeForm(forms.Form):
-    """The number of the phone that shall be paired."""
+class PhoneField(forms.CharField):
+    """A phone number, typed in any usual way; cleaned it is digits only, as VZaps wants it (API.md section 1)."""
 
-    phone = forms.CharField(
-        label=_("Phone number"),
-        max_length=32,
-        help_text=_("International, for example +55 21 98888-7777."),
-        widget=forms.TextInput(attrs={"type": "tel", "autocomplete": "off", "class": "vTextField"}),
-    )
+    widget = forms.TextInput(attrs={"type": "tel", "autocomplete": "off", "class": "vTextField"})
 
-    def clean_phone(self) -> str:
-        """Digits only, as VZaps wants it (API.md section 1)."""
-        digits = re.sub(r"[\s().+-]", "", self.cleaned_data["phone"])
+    def __init__(self, **kwargs: Any) -> None:
+        help_text = _("International, for example +55 21 98888-7777.")
+        super().__init__(**{"label": _("Phone number"), "max_length": 32, "help_text": help_text, **kwargs})
+
+    def clean(self, value: Any) -> str:
+        """The digits. Raises ``ValidationError`` where they are no phone number."""
+        digits = re.sub(r"[\s().+-]", "", str(super().clean(value)))
         if not re.fullmatch(r"[0-9]{8,15}", digits):
             raise ValidationError(_("Enter the number with its country code: 8 to 15 digits."))
         return digits
+
+
+class PairCodeForm(forms.Form):
+    """The number of the phone that shall be paired."""
+
+    phone = PhoneField()
+
+
+class SendForm(forms.Form):
+    """A test message. ``idempotency_key`` makes a second click find the first one's operation."""
+
+    phone = PhoneField(label=_("To"))
+    text = forms.CharField(
+        label=_("Text"),
+        max_length=4000,
+        strip=False,
+        widget=forms.Textarea(attrs={"rows": 4, "class": "vLargeTextField"}),
+        help_text=_("It is sent as it is, and not kept here."),
+    )
+    idempotency_key = forms.UUIDField(widget=forms.HiddenInput, initial=uuid.uuid4)
+
+
+class OwnerForm(forms.Form):
+    """Whose an instance is, by user name: a list to choose from would have every user in it."""
+
+    owner = forms.CharField(
+        label=_("User name"),
+        required=False,
+        max_length=254,
+        help_text=_("As the user logs in. Leave it empty where it is nobody's. VZaps is told nothing of it."),
+        widget=forms.TextInput(attrs={"autocomplete": "off", "class": "vTextField"}),
+    )
+
+    @classmethod
+    def of(cls, instance: Instance, data: Any = None) -> OwnerForm:
+        """The form with the present owner."""
+        return cls(data, initial={"owner": instance.owner.get_username() if instance.owner else ""})
+
+    def clean_owner(self) -> AbstractBaseUser | None:
+        """The user of that name."""
+        name, users = self.cleaned_data["owner"], get_user_model()._default_manager
+        if not name:
+            return None
+        try:
+            return users.get_by_natural_key(name)
+        except users.model.DoesNotExist:
+            raise ValidationError(_("There is no user of this name.")) from None
+
+
+class RetryForm(forms.Form):
+    """Which delivery VZaps shall make again."""
+
+    log_id = forms.CharField(max_length=128, strip=False)
+    idempotency_key = forms.UUIDField()
 
 
 class ConfirmForm(forms.Form):

@@ -65,6 +65,11 @@ class WebhookLog:
     payload: Any = field(repr=False)
     attempts: int | None
     created_at: datetime | None
+    event_type: str | None
+    response_code: int | None
+    """What the receiver answered, as HTTP has it."""
+    error: str | None
+    """Why it failed, in VZaps' words, without any URL."""
     raw: Mapping[str, Any] = field(repr=False)
 
     @classmethod
@@ -84,6 +89,9 @@ class WebhookLog:
             payload=_payload(fields),
             attempts=len(attempts) if isinstance(attempts, list) else fields.integer("attempts"),
             created_at=fields.moment("created_at", "sent_at", "delivered_at", "attempted_at", "timestamp", "date"),
+            event_type=fields.text("event_type", "event_name", "event", "type"),
+            response_code=fields.integer("response_code", "response_status", "status_code", "http_status", "http_code"),
+            error=without_urls(fields.text("error", "error_message", "last_error", "reason", "message")),
             raw=without_urls({key: MASK if _is_payload(key, value) else value for key, value in fields.raw.items()}),
         )
 
