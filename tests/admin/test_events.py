@@ -214,7 +214,7 @@ def test_who_may_not_replay_is_not_offered_it(instance: Instance, staff_with: St
 def test_too_many_at_once_are_left_to_the_command(
     instance: Instance, browser: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("django_vzaps.admin.events.MOST_REPLAYED", 1)
+    monkeypatch.setattr("django_vzaps.admin.events.replaying.MOST_REPLAYED", 1)
     pks = [make(instance, state=EventState.FAILED).pk for _ in range(2)]
     response = browser.post(page("event_changelist"), {"action": "replay_selected", "_selected_action": pks})
     assert "vzaps_replay" in said(response)
