@@ -195,9 +195,8 @@ class EventList(EventBase):
     def received(self, event: Event) -> SafeString:
         """How long ago and when it came, how late, and how often more."""
         below = [display.moment(event.received_at), words.delay(event), words.duplicates(event)]
-        lines = format_html_join(
-            "", '<span class="vzaps-quiet vzaps-below">{}</span>', ((line,) for line in below if line)
-        )
+        filled = ((line,) for line in below if line)
+        lines = format_html_join("", '<span class="vzaps-quiet vzaps-below">{}</span>', filled)
         return format_html("{}{}", display.ago(event.received_at), lines)
 
     @admin.display(description=gettext_lazy("chat and message"))
@@ -206,9 +205,7 @@ class EventList(EventBase):
         if not (event.chat or event.message_id):
             return display.NOTHING
         return format_html(
-            '<bdi class="vzaps-long" title="{}">{}</bdi><bdi class="vzaps-quiet vzaps-below vzaps-long" title="{}">{}</bdi>',
+            '<bdi class="vzaps-long">{}</bdi><bdi class="vzaps-quiet vzaps-below vzaps-long">{}</bdi>',
             event.chat,
-            event.chat,
-            event.message_id,
             event.message_id,
         )

@@ -33,13 +33,17 @@ _MEDIA_NAME: Final = re.compile(
 _HARMLESS: Final = re.compile(r"(?:length|timestamp|width|height)$")
 _DATA_URL: Final = re.compile(r"data:([\w.+/-]{0,100})[^,]{0,100},")
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]{160,}={0,2}")
+_SAMPLE: Final = 160
 _MEDIA_HOST: Final = re.compile(r"https?://[\w.-]*\.(?:whatsapp\.net|fbcdn\.net)/", re.IGNORECASE)
 _TOKEN: Final = re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]{8,}|\b(Bearer)\s+[\w.~+/=-]{12,}", re.IGNORECASE)
 #: They turn round the text beside them, or are not seen at all.
 _INVISIBLE: Final = re.compile(
     "[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]"
 )
-_LENGTH_NAMES: Final = ("filelength", "filesize", "size")
+_LENGTH_NAMES: Final = ("file_length", "file_size")
+_SIZE: Final = re.compile(r"[0-9]{1,15}")
+#: What a person wrote may be long and without a space too.
+_WORDS: Final = frozenset({"conversation", "text", "caption", "pushname", "name", "subject", "description", "title"})
 
 
 def shown(event: Event) -> SafeString | None:
@@ -150,7 +154,7 @@ def _file(value: Any, name: str, parent: dict[str, Any] | None) -> str:
             return _sized(pgettext("kind of file", "image"), len(value) * 3 // 4)
         if _MEDIA_NAME.search(name):
             return _sized(_("binary data"), len(value) * 3 // 4)
-        if len(value) >= 160 and _BASE64.fullmatch(value.replace("\n", "")):
+        if name not in _WORDS and _is_base64(value):
             return _sized(_("binary data"), len(value) * 3 // 4)
     elif isinstance(value, list) and len(value) >= 16 and all(type(item) is int and 0 <= item < 256 for item in value):
         return _sized(_("binary data"), len(value))
@@ -159,16 +163,17 @@ def _file(value: Any, name: str, parent: dict[str, Any] | None) -> str:
     return ""
 
 
+def _is_base64(text: str) -> bool:
+    start = text[:_SAMPLE]
+    is_mixed = any(map(str.isupper, start)) and any(map(str.islower, start)) and any(map(str.isdigit, start))
+    return is_mixed and _BASE64.fullmatch(text.replace("\n", "")) is not None
+
+
 def _with_size(words: str, parent: dict[str, Any] | None) -> str:
-    for key, item in (parent or {}).items():
-        if (
-            normalised(key) in _LENGTH_NAMES
-            and isinstance(item, int | str)
-            and str(item).isdigit()
-            and len(str(item)) < 16
-        ):
-            return _sized(f"{words}: {_kind(parsing.lookup(parent, 'mimetype'))}", int(item))
-    return words
+    size = str(parsing.first(parent, *_LENGTH_NAMES))
+    if not _SIZE.fullmatch(size):
+        return words
+    return _sized(f"{words}: {_kind(parsing.lookup(parent, 'mimetype'))}", int(size))
 
 
 def _kind(mime_type: Any) -> str:

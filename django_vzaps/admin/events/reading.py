@@ -7,6 +7,7 @@ so what is filtered is looked for state by state, each from its newest on and no
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -45,7 +46,7 @@ def newest(rows: QuerySet[Event], *, most: int, states: Sequence[str] = ()) -> l
     compiled = list(_compiled(parts, rows.db))
     if not compiled:
         return []
-    union = " UNION ALL ".join(f"SELECT * FROM ({sql}) AS part{number}" for number, sql, _ in compiled)
+    union = " UNION ALL ".join(f"SELECT * FROM ({sql}) AS part{number}" for number, sql, _ in compiled)  # noqa: S608
     order = "received_at DESC, instance_id DESC, id DESC"
     sql = f"SELECT id FROM ({union}) AS parts ORDER BY {order} LIMIT {most:d}"  # noqa: S608 - compiled by Django
     return [pk for (pk,) in _fetched(sql, [value for _, _, params in compiled for value in params], rows.db)]
@@ -67,7 +68,7 @@ def neighbour(event: Event, *, later: bool) -> int | None:
         for lane in Lane
     ]
     compiled = list(_compiled(parts, rows.db))
-    union = " UNION ALL ".join(f"SELECT * FROM ({sql}) AS part{number}" for number, sql, _ in compiled)
+    union = " UNION ALL ".join(f"SELECT * FROM ({sql}) AS part{number}" for number, sql, _ in compiled)  # noqa: S608
     nearest = "MIN" if later else "MAX"
     sql = f"SELECT {nearest}(id) FROM ({union}) AS parts"  # noqa: S608 - compiled by Django
     ((found,),) = _fetched(sql, [value for _, _, params in compiled for value in params], rows.db)
@@ -106,7 +107,7 @@ def of_known_state(rows: QuerySet[Event]) -> QuerySet[Event]:
 def _unknown_state() -> Q:
     # Ranges, which an index can serve; NOT IN would read the table.
     condition = Q(state__lt=_KNOWN[0]) | Q(state__gt=_KNOWN[-1])
-    for lower, upper in zip(_KNOWN, _KNOWN[1:], strict=False):
+    for lower, upper in pairwise(_KNOWN):
         condition |= Q(state__gt=lower, state__lt=upper)
     return condition
 

@@ -111,7 +111,7 @@ def _failed(runs: list[HandlerRun], *, may_replay: bool) -> list[Sentence]:
     sentences += [
         format_html(
             _(
-                "Handler {} was interrupted: it may have reached outside, such as sent a reply, or not. See whether it did."
+                "Handler {} was interrupted: it may have reached outside (sent a reply, say), or not. See whether it did."
             ),
             _name(run),
         )
