@@ -15,11 +15,9 @@ from django.utils.translation import gettext_lazy as _
 from django_vzaps import conf
 from django_vzaps.models import (
     ConnectionState,
-    EventState,
     Instance,
     SubscriptionState,
 )
-from django_vzaps.services import webhooks
 
 if TYPE_CHECKING:
     _Admin = admin.ModelAdmin[Any]
@@ -96,24 +94,3 @@ class PresenceFilter(admin.SimpleListFilter):
                 return queryset.filter(removed_at__isnull=False)
             case _:
                 return queryset.filter(removed_at__isnull=True)
-
-
-class EventStateFilter(ChoicesFilter):
-    title = _("state")
-    parameter_name = "state"
-    choices_class = EventState
-    column = "state"
-
-
-class EventTypeFilter(admin.SimpleListFilter):
-    """The documented types; looking up those in use would read the whole table."""
-
-    title = _("type")
-    parameter_name = "type"
-
-    def lookups(self, request: HttpRequest, model_admin: _Admin) -> Iterable[tuple[str, str]]:
-        return [(name, name) for name in webhooks.EVENT_TYPES if name != "All"]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        value = self.value()
-        return queryset if value is None else queryset.filter(type=value)

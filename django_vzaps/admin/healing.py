@@ -8,15 +8,16 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
+from django_vzaps import scope
 from django_vzaps.admin import display
 from django_vzaps.admin.paging import CappedPaginator
 from django_vzaps.admin.read_only import ReadOnlyAdmin
-from django_vzaps.models import FailedDelivery, HealingOutcome, HealingRun
+from django_vzaps.admin.remote import RemoteAdmin
+from django_vzaps.models import Event, FailedDelivery, HealingOutcome, HealingRun, Instance
 
 
 class NeedsAttentionFilter(admin.SimpleListFilter):
@@ -38,13 +39,17 @@ class NeedsAttentionFilter(admin.SimpleListFilter):
                 return queryset
 
 
-class _LogAdmin(ReadOnlyAdmin):
+class _LogAdmin(ReadOnlyAdmin, RemoteAdmin):
     list_per_page = 100
     list_max_show_all = 100
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     paginator = CappedPaginator
     sortable_by = ()
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Those about instances the user may see."""
+        return scope.about(request.user, super().get_queryset(request), Instance.objects.all())
 
 
 @admin.register(FailedDelivery)
@@ -78,7 +83,7 @@ class FailedDeliveryAdmin(_LogAdmin):
         """The event it is in the inbox."""
         if delivery.event is None:
             return display.NOTHING
-        url = reverse("admin:django_vzaps_event_change", args=[delivery.event_id])
+        url = self.address(Event, "change", delivery.event_id)
         return format_html('<a href="{}">{}</a>', url, display.from_outside(str(delivery.event)))
 
 
@@ -116,5 +121,5 @@ class HealingRunAdmin(_LogAdmin):
     @admin.display(description=_("deliveries"))
     def deliveries_shown(self, run: HealingRun) -> SafeString:
         """The way to the list of them."""
-        url = reverse("admin:django_vzaps_faileddelivery_changelist")
+        url = self.address(FailedDelivery, "changelist")
         return format_html('<a href="{}?run__id__exact={}">{}</a>', url, run.pk, _("Show the deliveries"))

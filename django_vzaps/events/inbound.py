@@ -127,6 +127,12 @@ class InboundEvent:
         return operation
 
 
+def reply_keys(pk: int, handler: str, *, replays: int = 0, most: int = 3) -> list[str]:
+    """The idempotency keys of the first replies that a handler may have sent to the event, those of replays as well."""
+    again: list[tuple[int, ...]] = [(), *((number,) for number in range(1, replays + 1))]
+    return [_key(pk, handler, reply, *replay) for replay in again[-most:] for reply in range(1, most + 1)]
+
+
 def _key(*parts: object) -> str:
     return "reply:" + hashlib.sha256(repr(parts).encode()).hexdigest()
 

@@ -1,0 +1,34 @@
+"""What every page about events starts from: which of them a user may see, and who may replay."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy
+
+from django_vzaps import scope
+from django_vzaps.admin import display
+from django_vzaps.admin.read_only import ReadOnlyAdmin
+from django_vzaps.admin.remote import RemoteAdmin
+from django_vzaps.models import Event, Instance
+
+
+class EventBase(ReadOnlyAdmin, RemoteAdmin):
+    class Media:
+        css = {"all": ["django_vzaps/events.css"]}
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Event]:
+        """Those of instances the user may see; without payloads, which may be megabytes: one event reads its own."""
+        visible = scope.about(request.user, super().get_queryset(request), Instance.objects.all())
+        return visible.defer("payload")
+
+    def has_replay_permission(self, request: HttpRequest) -> bool:
+        """Whether the user may have events handled again."""
+        return request.user.has_perm("django_vzaps.replay_event") and self.has_view_permission(request)
+
+    @admin.display(description=gettext_lazy("event"))
+    def event(self, event: Event) -> SafeString | str:
+        """Its type, as VZaps calls it, and its number."""
+        return display.from_outside(str(event))
