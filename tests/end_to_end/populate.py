@@ -64,10 +64,16 @@ def tell() -> None:
         row = model._default_manager.order_by("pk").first()
         for pattern in model_admin.get_urls():
             name = (pattern.name or "").removeprefix("django_vzaps_")
-            arguments = list(pattern.pattern.converters)
-            if name and PAGES[name].method == "GET" and PAGES[name].needs != (NOBODY,) and len(arguments) < 2:
-                given = [row.pk] if arguments and row is not None else []
-                print("page", name, reverse(f"admin:{pattern.name}", args=given))  # noqa: T201
+            if name and PAGES[name].method == "GET" and PAGES[name].needs != (NOBODY,):
+                known = {"object_id": row and row.pk, "operation_id": _charge(row)}
+                given = {argument: known[argument] for argument in pattern.pattern.converters}
+                print("page", name, reverse(f"admin:{pattern.name}", kwargs=given))  # noqa: T201
+
+
+def _charge(row: object) -> int | None:
+    charges = Operation.objects.filter(kind=OperationKind.SUBSCRIBE)
+    charge = charges.filter(instance=row).first() if isinstance(row, Instance) else None
+    return charge and charge.pk
 
 
 def populate() -> None:
