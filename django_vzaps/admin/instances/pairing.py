@@ -185,7 +185,7 @@ class InstancePairing(InstanceBase):
     def _what_next(self, request: HttpRequest, instance: Instance) -> list[dict[str, str]]:
         webhook = display.webhook_of(instance)
         steps = []
-        if self.has_send_permission(request) and (url := self._address_if_any("message", instance)):
+        if self.has_send_permission(request) and (url := self._address_if_any("send", instance)):
             steps.append({"url": url, "text": _("Send a test message")})
         if self.has_set_webhook_permission(request) and (webhook is None or not webhook.is_managed or webhook.drift):
             steps.append({"url": self.address(Instance, "webhook", instance.pk), "text": _("Set the webhook")})
