@@ -7,7 +7,8 @@ import pytest
 from celery import Task
 
 from django_vzaps import schedules, services, tasks
-from django_vzaps.models import Account, Event, EventState, Instance
+from django_vzaps.models import Account, Batch, Event, EventState, Instance
+from django_vzaps.testing import FakeVZaps
 
 pytestmark = pytest.mark.django_db
 
@@ -72,6 +73,18 @@ def test_events_are_handled_by_the_drain_and_by_the_sweep() -> None:
     tasks.drain_instance(4711)
 
 
+def test_a_batch_is_carried_out(fake_vzaps: FakeVZaps) -> None:
+    account = Account.objects.from_settings()
+    batch = Batch.objects.create(kind="sync_account", by_system=True, total=1)
+    batch.items.create(account=account)
+    tasks.run_batch(batch.pk)
+    tasks.run_batch(batch.pk)
+    tasks.run_batch(4711)
+    batch.refresh_from_db()
+    assert batch.finished_at is not None
+    assert len(fake_vzaps.calls_to("list")) == 1
+
+
 def test_the_schedule_names_tasks_that_exist() -> None:
     names = {task.name for task in vars(tasks).values() if isinstance(task, Task)}
     for entry in schedules.BEAT_SCHEDULE.values():
@@ -83,3 +96,7 @@ def test_the_doorbell_names_the_drain_task() -> None:
     from django_vzaps.events import doorbell
 
     assert {"main": tasks.drain_instance.name, "bulk": tasks.drain_bulk.name} == doorbell.TASKS
+
+
+def test_who_starts_a_batch_names_its_task() -> None:
+    assert tasks.run_batch.name == services.batches.running.TASK

@@ -26,7 +26,7 @@ from django_vzaps import conf, scope, services
 from django_vzaps.admin import display
 from django_vzaps.admin.batches import walked
 from django_vzaps.admin.paging import capped_counts
-from django_vzaps.admin.starting import StartsBatches
+from django_vzaps.admin.starting import StartsBatches, may_see_batch
 from django_vzaps.models import Account, Batch, BatchItem, BatchItemState, BatchKind, Instance
 from django_vzaps.models.instance import ReportedState
 from django_vzaps.secret import Secret
@@ -102,6 +102,7 @@ class Facts:
     attention: int
     sync: BatchItem | None
     """The item of a batch that syncs it now."""
+    may_see_sync: bool
 
 
 def facts_of(request: HttpRequest, accounts: Sequence[Account]) -> dict[int, Facts]:
@@ -127,6 +128,7 @@ def facts_of(request: HttpRequest, accounts: Sequence[Account]) -> dict[int, Fac
             connected=counts[width * row + 1],
             attention=counts[width * row + 2],
             sync=syncs.get(pk),
+            may_see_sync=pk in syncs and may_see_batch(request, syncs[pk].batch),
         )
         for row, pk in enumerate(pks)
     }
@@ -204,6 +206,8 @@ class AccountAdmin(StartsBatches):
         """How old the mirror of the account is; while it is being read, how far that is."""
         age = display.ago(account.synced_at)
         item = account.facts.sync if hasattr(account, "facts") else None
+        if item is not None and not account.facts.may_see_sync:
+            return format_html("{}<br>{}", age, syncing(item))
         if item is not None:
             url = self.address(Batch, "change", item.batch_id)
             return format_html('{}<br><a href="{}">{}</a>', age, url, syncing(item))

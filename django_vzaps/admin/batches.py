@@ -18,6 +18,7 @@ from django.utils import timezone
 from django.utils.formats import number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.cache import never_cache
@@ -28,7 +29,7 @@ from django_vzaps.admin.filters import ChoicesFilter
 from django_vzaps.admin.paging import CappedPaginator
 from django_vzaps.admin.read_only import ReadOnlyAdmin
 from django_vzaps.admin.remote import actor_of
-from django_vzaps.admin.starting import StartsBatches
+from django_vzaps.admin.starting import StartsBatches, may_see_batch
 from django_vzaps.models import Account, Batch, BatchItem, BatchItemState, BatchKind, Instance
 from django_vzaps.services import VZapsError
 from django_vzaps.services.batches import LEASE, Progress, may_ask, progress_of, progress_of_each
@@ -116,7 +117,7 @@ class BatchAdmin(ReadOnlyAdmin, StartsBatches):
     @admin.display(description=gettext_lazy("batch"))
     def batch(self, batch: Batch) -> str:
         """What is done."""
-        return str(batch).capitalize()
+        return capfirst(str(batch))
 
     @admin.display(description=gettext_lazy("progress"))
     def progress_shown(self, batch: Any) -> str:
@@ -140,10 +141,10 @@ class BatchAdmin(ReadOnlyAdmin, StartsBatches):
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Whoever started one may see it; the list, whoever may start one: it shows their own."""
-        if super().has_view_permission(request, obj):
-            return True
         if obj is not None:
-            return bool(obj.actor_id == request.user.pk)
+            return may_see_batch(request, obj)
+        if super().has_view_permission(request):
+            return True
         return any(may_ask(request.user, kind) for kind in BatchKind)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Batch]:
@@ -183,7 +184,7 @@ class BatchAdmin(ReadOnlyAdmin, StartsBatches):
         context = {
             **self.admin_site.each_context(request),
             **self._page(request, batch),
-            "title": str(batch).capitalize(),
+            "title": capfirst(str(batch)),
             "opts": self.opts,
             "original": batch,
             "media": self.media,

@@ -11,6 +11,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
 from django_vzaps import services
@@ -71,19 +72,19 @@ class StartsBatches(RemoteAdmin):
         # What there is to say of one is said at once.
         detail = batch.items.values_list("detail", flat=True)[0] if progress.total == 1 else ""
         level = messages.SUCCESS if progress.succeeded == progress.total else messages.WARNING
-        self.message_user(request, format_html("{}: {}. {}", link, progress.in_words, detail), level)
+        self.message_user(request, format_html("{}: {}.{}", link, progress.in_words, detail and f" {detail}"), level)
 
     def batch_link(self, request: HttpRequest, batch: Batch) -> SafeString | str:
         """A link to the batch for those who may see it, else its name."""
-        name = str(batch).capitalize()
-        if batch.actor_id != request.user.pk and not request.user.has_perm("django_vzaps.view_batch"):
+        name = capfirst(str(batch))
+        if not may_see_batch(request, batch):
             return name
         return format_html('<a href="{}">{}</a>', self.address(Batch, "change", batch.pk), name)
 
     def log_started(self, request: HttpRequest, batch: Batch) -> None:
         """Write it into Django's own log, in the history of the batch and of each of its instances or accounts."""
         words = _("%(batch)s: asked for, %(total)d in all.") % {
-            "batch": str(batch).capitalize(),
+            "batch": capfirst(str(batch)),
             "total": batch.total,
         }
         self.log_change(request, batch, words)
@@ -106,3 +107,8 @@ class StartsBatches(RemoteAdmin):
                 LogEntry.objects.bulk_create(entries)
                 entries = []
         LogEntry.objects.bulk_create(entries)
+
+
+def may_see_batch(request: HttpRequest, batch: Batch) -> bool:
+    """Whether it is the user's own, or they may see those of others."""
+    return bool(batch.actor_id == request.user.pk or request.user.has_perm("django_vzaps.view_batch"))

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from django_vzaps import broker
 from django_vzaps.events import MessageEvent, on, sweep
-from django_vzaps.models import Event, EventState, Instance, Operation, OperationKind, OperationOutcome
+from django_vzaps.models import Batch, Event, EventState, Instance, Operation, OperationKind, OperationOutcome
 from tests.events.conftest import new_instance
 
 pytestmark = pytest.mark.django_db
@@ -88,3 +88,14 @@ def test_the_command_says_what_it_did(instance: Instance, arrive: Arrive) -> Non
     out = StringIO()
     call_command("vzaps_sweep", stdout=out)
     assert out.getvalue() == "1 queues woken, 0 connections in doubt, 0 operations marked unknown.\n"
+
+
+def test_batches_that_nobody_carries_out_are_woken(instance: Instance) -> None:
+    batch = Batch.objects.create(kind="restart", total=1)
+    batch.items.create(instance=instance)
+    out = StringIO()
+    call_command("vzaps_sweep", stdout=out)
+    assert "1 batch woken." in out.getvalue()
+    batch.refresh_from_db()
+    assert batch.finished_at is not None
+    assert sweep.sweep().batches == 0
