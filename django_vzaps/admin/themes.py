@@ -13,9 +13,12 @@ from django.contrib import admin
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Any]
     TabularInline = admin.TabularInline[Any, Any]
+    from django.contrib.admin.views.main import ChangeList
 elif apps.is_installed("unfold"):
     from unfold.admin import ModelAdmin, TabularInline
+    from unfold.views import ChangeList
 else:
     from django.contrib.admin import ModelAdmin, TabularInline
+    from django.contrib.admin.views.main import ChangeList
 
-__all__ = ["ModelAdmin", "TabularInline"]
+__all__ = ["ChangeList", "ModelAdmin", "TabularInline"]
