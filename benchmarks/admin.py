@@ -271,7 +271,9 @@ def measure(*, rounds: int, only: str) -> None:
         figures = f"{page.milliseconds(SMALL):9.1f}   {page.milliseconds(LARGE):9.1f}   {page.ratio:5.2f}"
         print(f"{page.name:{width}}   {queries:>7}   {figures}{marks}")
     slow = sum(page.ratio > GOAL for page in pages)
-    print(f"\nmedians of {rounds}; goal: at most {GOAL} times the small site's time, missed (*) by {slow} of {len(pages)}")
+    print(
+        f"\nmedians of {rounds}; goal: at most {GOAL} times the small site's time, missed (*) by {slow} of {len(pages)}"
+    )
 
 
 def main() -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from django.core.exceptions import EmptyResultSet
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     _Base = Paginator[Any]
 else:
     _Base = Paginator
+
+#: What can be counted: a queryset, or a statement that limits itself and its parameters.
+Rows = "QuerySet[Any] | tuple[str, list[Any]]"
 
 
 class CappedPaginator(_Base):
@@ -42,7 +45,7 @@ class CappedPaginator(_Base):
 class CountingPaginator(CappedPaginator):
     """One that counts other rows beside its own, in the same query."""
 
-    def __init__(self, *args: Any, beside: Mapping[str, QuerySet[Any]], **kwargs: Any) -> None:
+    def __init__(self, *args: Any, beside: Mapping[str, Sequence[Rows]], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._beside = beside
 
@@ -50,37 +53,44 @@ class CountingPaginator(CappedPaginator):
     def counts(self) -> dict[str, int]:
         """How many there are of each, one more than :attr:`most` where there are more."""
         own = cast("QuerySet[Any]", self.object_list)
-        return counted({"": own, **self._beside}, most=self.most)
+        return counted({"": [own], **self._beside}, most=self.most, using=own.db)
 
     @cached_property
     def _counted(self) -> int:
         return self.counts[""]
 
 
-def counted(rows: Mapping[str, QuerySet[Any]], *, most: int) -> dict[str, int]:
-    """How many of each there are, in one query; of none are more than ``most`` and one looked at.
+def counted(rows: Mapping[str, Sequence[Rows]], *, most: int, using: str) -> dict[str, int]:
+    """How many of each there are, in one query; of no rows more than ``most`` and one are looked at.
 
-    All are of one database. Django can count one of them at a time.
+    Django would take a query for each.
     """
-    using = next(iter(rows.values())).db
-    counts = dict.fromkeys(rows, 0)
-    statements: dict[str, str] = {}
+    counts: list[str] = []
     parameters: list[Any] = []
-    for name, found in rows.items():
-        try:
-            statement, values = found.order_by().values("pk")[: most + 1].query.get_compiler(using).as_sql()
-        except EmptyResultSet:  # as of none()
-            continue
-        statements[name] = f"(SELECT COUNT(*) FROM ({statement}) AS counted)"  # noqa: S608 - Django's own
-        parameters += values
-    if statements:
-        with connections[using].cursor() as cursor:
-            cursor.execute(f"SELECT {', '.join(statements.values())}", parameters)
-            counts.update(zip(statements, cursor.fetchone(), strict=True))
-    return counts
+    for parts in rows.values():
+        count = ["0"]
+        for part in parts:
+            try:
+                statement, values = (
+                    part if isinstance(part, tuple) else compiled(part.order_by()[: most + 1].values("pk"))
+                )
+            except EmptyResultSet:  # as of none()
+                continue
+            count.append(f"(SELECT COUNT(*) FROM ({statement}) AS counted)")  # noqa: S608 - Django's, or our own
+            parameters += values
+        counts.append(" + ".join(count))
+    with connections[using].cursor() as cursor:
+        cursor.execute(f"SELECT {', '.join(counts)}", parameters)
+        return dict(zip(rows, cursor.fetchone(), strict=True))
 
 
-def number(count: int, *, most: int) -> str:
+def compiled(rows: QuerySet[Any]) -> tuple[str, list[Any]]:
+    """The statement behind a queryset. Raises ``EmptyResultSet`` where the database need not be asked."""
+    statement, parameters = rows.query.get_compiler(rows.db).as_sql()
+    return statement, list(parameters)
+
+
+def number(count: int, *, most: int, is_cut: bool = False) -> str:
     """A count as people write it: “9,876”, or “10,000+” where it was not counted to the end."""
     text = str(number_format(min(count, most), force_grouping=True))
-    return f"{text}+" if count > most else text
+    return f"{text}+" if is_cut or count > most else text

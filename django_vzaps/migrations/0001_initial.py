@@ -226,6 +226,7 @@ class Migration(migrations.Migration):
                 (
                     "account",
                     models.ForeignKey(
+                        db_index=False,
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="instances",
                         to="django_vzaps.account",
@@ -738,12 +739,16 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="instance",
             index=models.Index(
-                fields=["removed_at", "reported_state", "connection_asked_at"], name="vzaps_instance_state"
+                fields=["removed_at", "reported_state", "connection_asked_at", "id"], name="vzaps_instance_state"
             ),
         ),
         migrations.AddIndex(
             model_name="instance",
             index=models.Index(fields=["name", "id", "removed_at"], name="vzaps_instance_name"),
+        ),
+        migrations.AddIndex(
+            model_name="instance",
+            index=models.Index(fields=["account", "name", "id", "removed_at"], name="vzaps_instance_account"),
         ),
         migrations.AddIndex(
             model_name="instance",
@@ -823,10 +828,10 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="subscription",
-            index=models.Index(fields=["state", "ends_at"], name="vzaps_subscription_state"),
+            index=models.Index(fields=["state", "ends_at", "instance"], name="vzaps_subscription_state"),
         ),
         migrations.AddIndex(
             model_name="webhook",
-            index=models.Index(fields=["reported_health", "last_failure_at"], name="vzaps_webhook_health"),
+            index=models.Index(fields=["reported_health", "last_failure_at", "instance"], name="vzaps_webhook_health"),
         ),
     ]

@@ -76,6 +76,15 @@ class InstanceQuerySet(models.QuerySet["Instance"]):
             case _:
                 return self.filter(reported_state=state)
 
+    def stale_since_a_time(self) -> InstanceQuerySet:
+        """Those of the stale of which it is known when they were last asked about."""
+        limit = timezone.now() - timedelta(seconds=conf.current().stale_after)
+        return self.filter(reported_state=ReportedState.CONNECTED, connection_asked_at__lt=limit)
+
+    def stale_without_a_time(self) -> InstanceQuerySet:
+        """The others of the stale."""
+        return self.filter(reported_state=ReportedState.CONNECTED, connection_asked_at__isnull=True)
+
     def locked(self) -> InstanceQuerySet:
         """Locked until the transaction ends; what refers to them can still be added: events arrive meanwhile."""
         return self.select_for_update(no_key=connections[self.db].features.has_select_for_no_key_update)
@@ -90,7 +99,13 @@ class Instance(models.Model):
     Changes are made by :mod:`django_vzaps.services`; saving a row changes nothing on VZaps.
     """
 
-    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="instances", verbose_name=_("account"))
+    account = models.ForeignKey(
+        Account,
+        on_delete=models.PROTECT,
+        related_name="instances",
+        verbose_name=_("account"),
+        db_index=False,  # an index below begins with it
+    )
     vzaps_id = ExactCharField(_("VZaps id"), max_length=255, unique=True)
     name = models.CharField(_("name"), max_length=255)
     #: For a search that minds no capitals; SQLite, and PostgreSQL in the locale C, know those of ASCII only.
@@ -155,9 +170,12 @@ class Instance(models.Model):
             ("reveal_token_instance", _("Can see the token of instances")),
         ]
         indexes = [
-            models.Index(fields=["removed_at", "reported_state", "connection_asked_at"], name="vzaps_instance_state"),
+            models.Index(
+                fields=["removed_at", "reported_state", "connection_asked_at", "id"], name="vzaps_instance_state"
+            ),
             # The orders a list can have. Those that are gone are passed over without a look at their rows.
             models.Index(fields=["name", "id", "removed_at"], name="vzaps_instance_name"),
+            models.Index(fields=["account", "name", "id", "removed_at"], name="vzaps_instance_account"),
             models.Index(fields=["last_event_at", "id", "removed_at"], name="vzaps_instance_last_event"),
             # What is searched by its beginning. Not by db_index, which makes a second one on PostgreSQL.
             models.Index(fields=["name_folded"], name="vzaps_instance_name_folded", opclasses=["varchar_pattern_ops"]),

@@ -137,7 +137,7 @@ class Webhook(models.Model):
     class Meta:
         verbose_name = _("webhook")
         verbose_name_plural = _("webhooks")
-        indexes = [models.Index(fields=["reported_health", "last_failure_at"], name="vzaps_webhook_health")]
+        indexes = [models.Index(fields=["reported_health", "last_failure_at", "instance"], name="vzaps_webhook_health")]
 
     def __str__(self) -> str:
         return f"{self.public_id}"

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, cast
+from typing import Any, Final
 from urllib.parse import urlencode
 
 from django.contrib.admin.views.main import ORDER_VAR
+from django.core.exceptions import EmptyResultSet
 from django.db.models import QuerySet
+from django.db.models.expressions import RawSQL
 from django.http import HttpRequest
 
+from django_vzaps.admin.instances import strip
 from django_vzaps.admin.instances.columns import MOST_WAITING
-from django_vzaps.admin.instances.filters import STRIP
-from django_vzaps.admin.paging import CountingPaginator, number
+from django_vzaps.admin.paging import CountingPaginator, compiled, number
 from django_vzaps.admin.themes import ChangeList
 from django_vzaps.models import Instance
 from django_vzaps.models.backlog import backlogs
-from django_vzaps.models.instance import InstanceQuerySet
 
 #: What no cell shows, and what takes time to read.
 UNSHOWN: Final = (
@@ -33,11 +34,24 @@ class InstanceChangeList(ChangeList):
     paginator: CountingPaginator
 
     def get_results(self, request: HttpRequest) -> None:
-        """Without what no cell shows, and with the backlog of the rows of this page."""
-        self.queryset = self.queryset.defer(*UNSHOWN)
+        """The rows of this page, chosen before anything is joined to them, with their backlog."""
         super().get_results(request)
-        rows = cast("list[Instance]", list(self.result_list))
-        waiting = backlogs((row.pk for row in rows), most=MOST_WAITING, using=self.queryset.db)
+        chosen = self.result_list.select_related(None).values("pk")
+        try:
+            statement, parameters = compiled(chosen)
+        except EmptyResultSet:
+            self.result_list = []
+            return
+        # MariaDB takes no limit right within an IN.
+        page = RawSQL(f"SELECT * FROM ({statement}) AS page", parameters)  # noqa: S608, S611 - Django's own
+        rows = list(
+            Instance.objects.using(chosen.db)
+            .filter(pk__in=page)
+            .select_related(*self.list_select_related)
+            .defer(*UNSHOWN)
+            .order_by(*chosen.query.order_by)
+        )
+        waiting = backlogs((row.pk for row in rows), most=MOST_WAITING, using=chosen.db)
         for row in rows:
             row.__dict__["backlog"] = waiting.get(row.pk)
         self.result_list = rows
@@ -54,28 +68,18 @@ class InstanceChangeList(ChangeList):
     @property
     def strip(self) -> list[dict[str, Any]]:
         """The counts of what is present on VZaps, each with the way to the rows behind it."""
-        most, shown = self.paginator.most, self.get_filters_params()
-        return [
-            {
-                "label": label,
-                "count": number(count, most=most),
-                "tone": tone if count else "none",
-                "query": urlencode({filter_class.parameter_name: value}),
-                "is_current": shown.get(filter_class.parameter_name, [None])[-1] == value,
-            }
-            for (label, tone, filter_class, value), count in zip(
-                STRIP, (self.paginator.counts[key] for key in strip_keys()), strict=True
+        paginator, shown = self.paginator, self.get_filters_params()
+        items = []
+        for label, tone, filter_class, value in strip.STRIP:
+            count = paginator.counts[strip.key(filter_class, value)]
+            is_cut = strip.is_cut(paginator.counts, filter_class)
+            items.append(
+                {
+                    "label": label,
+                    "count": number(count, most=paginator.most, is_cut=is_cut),
+                    "tone": tone if count else "none",
+                    "query": urlencode({filter_class.parameter_name: value}),
+                    "is_current": shown.get(filter_class.parameter_name, [None])[-1] == value,
+                }
             )
-        ]
-
-
-def strip_keys() -> list[str]:
-    """What the strip's counts are called where they are counted."""
-    return [f"{filter_class.parameter_name}={value}" for _label, _tone, filter_class, value in STRIP]
-
-
-def strip_rows(instances: InstanceQuerySet) -> dict[str, InstanceQuerySet]:
-    """The rows behind each count of the strip."""
-    present = instances.present()
-    chosen = (filter_class.chosen(present, value) for _label, _tone, filter_class, value in STRIP)
-    return dict(zip(strip_keys(), chosen, strict=True))
+        return items

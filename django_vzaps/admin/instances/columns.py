@@ -61,7 +61,9 @@ def name(instance: Instance) -> SafeString:
 
 def initials(text: str) -> str:
     """The first letters of the first two words that have one; marks that turn text round are no letters."""
-    letters = (next((sign for sign in word if unicodedata.category(sign)[0] in "LN"), "") for word in text[:200].split())
+    letters = (
+        next((sign for sign in word if unicodedata.category(sign)[0] in "LN"), "") for word in text[:200].split()
+    )
     return "".join([letter for letter in letters if letter][:2]).upper()
 
 

@@ -14,9 +14,9 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from django_vzaps.admin import display
-from django_vzaps.admin.instances import columns
+from django_vzaps.admin.instances import columns, strip
 from django_vzaps.admin.instances.base import InstanceBase
-from django_vzaps.admin.instances.changelist import InstanceChangeList, strip_rows
+from django_vzaps.admin.instances.changelist import InstanceChangeList
 from django_vzaps.admin.instances.filters import (
     AccountFilter,
     BillingFilter,
@@ -113,10 +113,10 @@ class InstanceList(InstanceBase):
         queryset: QuerySet[Any],
         per_page: int,
         orphans: int = 0,
-        allow_empty_first_page: bool = True,  # noqa: FBT001, FBT002 - Django's own signature
+        allow_empty_first_page: bool = True,
     ) -> CountingPaginator:
         """One that counts the strip as well."""
-        beside = strip_rows(self.get_queryset(request))
+        beside = strip.arms(self.get_queryset(request), most=CountingPaginator.most)
         return CountingPaginator(queryset, per_page, orphans, allow_empty_first_page, beside=beside)
 
     def get_search_results(
