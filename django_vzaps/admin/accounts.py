@@ -10,7 +10,6 @@ from urllib.parse import urlencode
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.views.main import ChangeList as DjangoChangeList
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
@@ -25,8 +24,9 @@ from django.utils.translation import gettext_lazy
 from django_vzaps import conf, scope, services
 from django_vzaps.admin import display
 from django_vzaps.admin.batches import walked
-from django_vzaps.admin.paging import capped_counts
+from django_vzaps.admin.paging import counted
 from django_vzaps.admin.starting import StartsBatches, may_see_batch
+from django_vzaps.admin.themes import ChangeList
 from django_vzaps.models import Account, Batch, BatchItem, BatchItemState, BatchKind, Instance
 from django_vzaps.models.instance import ReportedState
 from django_vzaps.secret import Secret
@@ -114,27 +114,32 @@ def facts_of(request: HttpRequest, accounts: Sequence[Account]) -> dict[int, Fac
     is_up = Q(reported_state=ReportedState.CONNECTED)
     is_fresh = Q(connection_asked_at__gte=stale_before)
     is_stale = Q(connection_asked_at__isnull=True) | Q(connection_asked_at__lt=stale_before)
-    wanted = (Q(), is_up & is_fresh, Q(reported_state=ReportedState.DISCONNECTED) | (is_up & is_stale))
-    counts = capped_counts([present.filter(which, account=pk) for pk in pks for which in wanted], most=COUNTED)
+    wanted = {
+        "present": Q(),
+        "connected": is_up & is_fresh,
+        "attention": Q(reported_state=ReportedState.DISCONNECTED) | (is_up & is_stale),
+    }
+    counts = counted(
+        {(pk, name): [present.filter(which, account=pk)] for pk in pks for name, which in wanted.items()},
+        most=COUNTED,
+        using=present.db,
+    )
     open_items = BatchItem.objects.filter(
         account__in=pks, batch__kind=BatchKind.SYNC_ACCOUNT, batch__finished_at__isnull=True
     )
     # The oldest comes last and stays.
     syncs = {item.account_id: item for item in open_items.select_related("batch").order_by("-pk")}
-    width = len(wanted)
     return {
         pk: Facts(
-            present=counts[width * row],
-            connected=counts[width * row + 1],
-            attention=counts[width * row + 2],
+            **{name: counts[pk, name] for name in wanted},
             sync=syncs.get(pk),
             may_see_sync=pk in syncs and may_see_batch(request, syncs[pk].batch),
         )
-        for row, pk in enumerate(pks)
+        for pk in pks
     }
 
 
-class ChangeList(DjangoChangeList):
+class AccountChangeList(ChangeList):
     """With the facts of every account on the page."""
 
     def get_results(self, request: HttpRequest) -> None:
@@ -240,9 +245,9 @@ class AccountAdmin(StartsBatches):
         context["may_test"] = self.has_change_permission(request)
         return super().render_change_form(request, context, *args, **kwargs)
 
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[DjangoChangeList]:
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[AccountChangeList]:
         """The list that counts instances."""
-        return ChangeList
+        return AccountChangeList
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
         """With its facts."""

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from django.contrib import admin, messages
-from django.contrib.admin.views.main import ChangeList as DjangoChangeList
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Page, Paginator
 from django.db.models import Exists, OuterRef, Q, QuerySet
@@ -30,6 +29,7 @@ from django_vzaps.admin.paging import CappedPaginator
 from django_vzaps.admin.read_only import ReadOnlyAdmin
 from django_vzaps.admin.remote import actor_of
 from django_vzaps.admin.starting import StartsBatches, may_see_batch
+from django_vzaps.admin.themes import ChangeList
 from django_vzaps.models import Account, Batch, BatchItem, BatchItemState, BatchKind, Instance
 from django_vzaps.services import VZapsError
 from django_vzaps.services.batches import LEASE, Progress, may_ask, progress_of, progress_of_each
@@ -72,7 +72,7 @@ class BatchStateFilter(admin.SimpleListFilter):
                 return queryset
 
 
-class ChangeList(DjangoChangeList):
+class BatchChangeList(ChangeList):
     """With the progress of each batch on the page, counted at once."""
 
     def get_results(self, request: HttpRequest) -> None:
@@ -157,9 +157,9 @@ class BatchAdmin(ReadOnlyAdmin, StartsBatches):
             return batches
         return batches.filter(own | Exists(visible_items(request).filter(batch=OuterRef("pk"))))
 
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[DjangoChangeList]:
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[BatchChangeList]:
         """The list that counts items."""
-        return ChangeList
+        return BatchChangeList
 
     def get_urls(self) -> list[URLPattern]:
         """With the address that the page asks how far it is, and the buttons."""

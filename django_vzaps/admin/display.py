@@ -13,6 +13,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from django_vzaps.models import (
     ConnectionSource,
@@ -82,8 +83,18 @@ def ago(at: datetime | None) -> SafeString | str:
     """How long ago, with the time itself beneath the pointer."""
     if at is None:
         return NOTHING
-    young = timezone.now() - at < timedelta(minutes=1)
-    words = _("just now") if young else _("%(age)s ago") % {"age": timesince(at, depth=1)}
+    age = timezone.now() - at
+    if age < timedelta(seconds=1):
+        words = _("just now")  # clocks differ
+    elif age < timedelta(minutes=1):
+        words = ngettext("%(count)d second ago", "%(count)d seconds ago", age.seconds) % {"count": age.seconds}
+    else:
+        words = _("%(age)s ago") % {"age": timesince(at, depth=1)}
+    return time_of(at, words)
+
+
+def time_of(at: datetime, words: str) -> SafeString:
+    """``words`` for a point in time, with the time itself beneath the pointer."""
     return format_html('<time datetime="{}" title="{}">{}</time>', at.isoformat(), moment(at), words)
 
 

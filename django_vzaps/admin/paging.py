@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final, cast
+from collections.abc import Hashable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from django.core.exceptions import EmptyResultSet
 from django.core.paginator import Paginator
 from django.db import connections
 from django.db.models import QuerySet
+from django.utils.formats import number_format
 from django.utils.functional import cached_property
 
 if TYPE_CHECKING:
     _Base = Paginator[Any]
 else:
     _Base = Paginator
+
+Name = TypeVar("Name", bound=Hashable)
+
+#: What can be counted: a queryset, or a statement that limits itself and its parameters.
+Rows = "QuerySet[Any] | tuple[str, list[Any]]"
 
 
 class CappedPaginator(_Base):
@@ -38,21 +44,57 @@ class CappedPaginator(_Base):
         return rows.order_by()[: self.most + 1].count()
 
 
-def capped_counts(querysets: Sequence[QuerySet[Any]], *, most: int) -> list[int]:
-    """How many rows each has, counted up to one more than ``most``; one query for all of them."""
-    if not querysets:
-        return []
-    connection = connections[querysets[0].db]
-    parts, parameters = [], []
-    for number, queryset in enumerate(querysets):
-        compiler = queryset.order_by().values("pk")[: most + 1].query.get_compiler(connection=connection)
-        try:
-            sql, given = compiler.as_sql()
-        except EmptyResultSet:
-            parts.append("0")
-            continue
-        parts.append(f"(SELECT COUNT(*) FROM ({sql}) c{number})")  # noqa: S608 - Django's own statement
-        parameters += given
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {', '.join(parts)}", parameters)
-        return list(cursor.fetchone())
+class CountingPaginator(CappedPaginator):
+    """One that counts other rows beside its own, in the same query."""
+
+    def __init__(self, *args: Any, beside: Mapping[str, Sequence[Rows]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._beside = beside
+
+    @cached_property
+    def counts(self) -> dict[str, int]:
+        """How many there are of each, one more than :attr:`most` where there are more."""
+        own = cast("QuerySet[Any]", self.object_list)
+        return counted({"": [own], **self._beside}, most=self.most, using=own.db)
+
+    @cached_property
+    def _counted(self) -> int:
+        return self.counts[""]
+
+
+def counted(rows: Mapping[Name, Sequence[Rows]], *, most: int, using: str) -> dict[Name, int]:
+    """How many of each there are, in one query; of no rows more than ``most`` and one are looked at.
+
+    Django would take a query for each.
+    """
+    if not rows:
+        return {}
+    counts: list[str] = []
+    parameters: list[Any] = []
+    for parts in rows.values():
+        count = ["0"]
+        for part in parts:
+            try:
+                statement, values = (
+                    part if isinstance(part, tuple) else compiled(part.order_by()[: most + 1].values("pk"))
+                )
+            except EmptyResultSet:  # as of none()
+                continue
+            count.append(f"(SELECT COUNT(*) FROM ({statement}) AS counted)")  # noqa: S608 - Django's, or our own
+            parameters += values
+        counts.append(" + ".join(count))
+    with connections[using].cursor() as cursor:
+        cursor.execute(f"SELECT {', '.join(counts)}", parameters)
+        return dict(zip(rows, cursor.fetchone(), strict=True))
+
+
+def compiled(rows: QuerySet[Any]) -> tuple[str, list[Any]]:
+    """The statement behind a queryset. Raises ``EmptyResultSet`` where the database need not be asked."""
+    statement, parameters = rows.query.get_compiler(rows.db).as_sql()
+    return statement, list(parameters)
+
+
+def number(count: int, *, most: int, is_cut: bool = False) -> str:
+    """A count as people write it: “9,876”, or “10,000+” where it was not counted to the end."""
+    text = str(number_format(min(count, most), force_grouping=True))
+    return f"{text}+" if is_cut or count > most else text

@@ -16,14 +16,17 @@ IS_UNFOLD: Final = apps.is_installed("unfold")
 if TYPE_CHECKING:
     _ModelAdmin = admin.ModelAdmin[Any]
     TabularInline = admin.TabularInline[Any, Any]
+    from django.contrib.admin.views.main import ChangeList
 elif IS_UNFOLD:
     from unfold.admin import ModelAdmin as _ModelAdmin
     from unfold.admin import TabularInline
+    from unfold.views import ChangeList
 else:
     from django.contrib.admin import ModelAdmin as _ModelAdmin
     from django.contrib.admin import TabularInline
+    from django.contrib.admin.views.main import ChangeList
 
-__all__ = ["ModelAdmin", "TabularInline"]
+__all__ = ["ChangeList", "ModelAdmin", "TabularInline"]
 
 
 class ModelAdmin(_ModelAdmin):

@@ -4,6 +4,7 @@ import uuid
 
 import django.db.models.deletion
 import django.db.models.functions.comparison
+import django.db.models.functions.text
 import django.utils.timezone
 from django.conf import settings
 from django.db import migrations, models
@@ -160,7 +161,15 @@ class Migration(migrations.Migration):
                     "vzaps_id",
                     django_vzaps.models.fields.ExactCharField(max_length=255, unique=True, verbose_name="VZaps id"),
                 ),
-                ("name", models.CharField(db_index=True, max_length=255, verbose_name="name")),
+                ("name", models.CharField(max_length=255, verbose_name="name")),
+                (
+                    "name_folded",
+                    models.GeneratedField(
+                        db_persist=True,
+                        expression=django.db.models.functions.text.Lower("name"),
+                        output_field=models.CharField(max_length=255),
+                    ),
+                ),
                 (
                     "token",
                     django_vzaps.models.fields.EncryptedTextField(
@@ -177,11 +186,8 @@ class Migration(migrations.Migration):
                 ("status", models.CharField(blank=True, max_length=255, verbose_name="status")),
                 ("connected", models.BooleanField(blank=True, null=True, verbose_name="connected")),
                 ("connected_at", models.DateTimeField(blank=True, null=True, verbose_name="connected at")),
-                ("phone", models.CharField(blank=True, db_index=True, max_length=64, verbose_name="phone")),
-                (
-                    "whatsapp_jid",
-                    models.CharField(blank=True, db_index=True, max_length=255, verbose_name="WhatsApp JID"),
-                ),
+                ("phone", models.CharField(blank=True, max_length=64, verbose_name="phone")),
+                ("whatsapp_jid", models.CharField(blank=True, max_length=255, verbose_name="WhatsApp JID")),
                 ("push_name", models.CharField(blank=True, max_length=255, verbose_name="push name")),
                 ("profile", django_vzaps.models.fields.JSONTextField(blank=True, default=dict, verbose_name="profile")),
                 (
@@ -208,10 +214,7 @@ class Migration(migrations.Migration):
                         output_field=models.CharField(max_length=16),
                     ),
                 ),
-                (
-                    "last_event_at",
-                    models.DateTimeField(blank=True, db_index=True, null=True, verbose_name="last event"),
-                ),
+                ("last_event_at", models.DateTimeField(blank=True, null=True, verbose_name="last event")),
                 ("remote_created_at", models.DateTimeField(blank=True, null=True, verbose_name="created on VZaps")),
                 ("remote_updated_at", models.DateTimeField(blank=True, null=True, verbose_name="updated on VZaps")),
                 (
@@ -219,10 +222,7 @@ class Migration(migrations.Migration):
                     models.DateTimeField(default=django.utils.timezone.now, editable=False, verbose_name="first seen"),
                 ),
                 ("synced_at", models.DateTimeField(blank=True, db_index=True, null=True, verbose_name="last sync")),
-                (
-                    "removed_at",
-                    models.DateTimeField(blank=True, db_index=True, null=True, verbose_name="gone from VZaps since"),
-                ),
+                ("removed_at", models.DateTimeField(blank=True, null=True, verbose_name="gone from VZaps since")),
                 ("missing_walks", models.PositiveSmallIntegerField(default=0, editable=False)),
                 (
                     "data",
@@ -231,6 +231,7 @@ class Migration(migrations.Migration):
                 (
                     "account",
                     models.ForeignKey(
+                        db_index=False,
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="instances",
                         to="django_vzaps.account",
@@ -673,6 +674,34 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
+                    "reported_health",
+                    models.GeneratedField(
+                        db_persist=True,
+                        expression=models.Case(
+                            models.When(checked_at__isnull=True, then=models.Value("unchecked")),
+                            models.When(
+                                actual_host_and_path="", desired_events__isnull=True, then=models.Value("not_set")
+                            ),
+                            models.When(desired_events__isnull=True, then=models.Value("unmanaged")),
+                            models.When(
+                                models.Q(
+                                    models.Q(
+                                        ("actual_host_and_path", models.F("desired_host_and_path")), _negated=True
+                                    ),
+                                    models.Q(
+                                        ("actual_events__isnull", False),
+                                        models.Q(("actual_events", models.F("desired_events")), _negated=True),
+                                    ),
+                                    _connector="OR",
+                                ),
+                                then=models.Value("drifted"),
+                            ),
+                            default=models.Value("ok"),
+                        ),
+                        output_field=models.CharField(max_length=16),
+                    ),
+                ),
+                (
                     "last_failure_at",
                     models.DateTimeField(blank=True, editable=False, null=True, verbose_name="last failed delivery"),
                 ),
@@ -727,8 +756,34 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="instance",
             index=models.Index(
-                fields=["removed_at", "reported_state", "connection_asked_at"], name="vzaps_instance_state"
+                fields=["removed_at", "reported_state", "connection_asked_at", "id"], name="vzaps_instance_state"
             ),
+        ),
+        migrations.AddIndex(
+            model_name="instance",
+            index=models.Index(fields=["name", "id", "removed_at"], name="vzaps_instance_name"),
+        ),
+        migrations.AddIndex(
+            model_name="instance",
+            index=models.Index(fields=["account", "name", "id", "removed_at"], name="vzaps_instance_account"),
+        ),
+        migrations.AddIndex(
+            model_name="instance",
+            index=models.Index(fields=["last_event_at", "id", "removed_at"], name="vzaps_instance_last_event"),
+        ),
+        migrations.AddIndex(
+            model_name="instance",
+            index=models.Index(
+                fields=["name_folded"], name="vzaps_instance_name_folded", opclasses=["varchar_pattern_ops"]
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="instance",
+            index=models.Index(fields=["phone"], name="vzaps_instance_phone", opclasses=["varchar_pattern_ops"]),
+        ),
+        migrations.AddIndex(
+            model_name="instance",
+            index=models.Index(fields=["whatsapp_jid"], name="vzaps_instance_jid", opclasses=["varchar_pattern_ops"]),
         ),
         migrations.AddConstraint(
             model_name="faileddelivery",
@@ -798,10 +853,10 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="subscription",
-            index=models.Index(fields=["state", "ends_at"], name="vzaps_subscription_state"),
+            index=models.Index(fields=["state", "ends_at", "instance"], name="vzaps_subscription_state"),
         ),
         migrations.AddIndex(
             model_name="webhook",
-            index=models.Index(fields=["is_drifted"], name="vzaps_webhook_drift"),
+            index=models.Index(fields=["reported_health", "last_failure_at", "instance"], name="vzaps_webhook_health"),
         ),
     ]

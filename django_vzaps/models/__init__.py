@@ -12,7 +12,7 @@ from django_vzaps.models.instance import ConnectionSource, ConnectionState, Inst
 from django_vzaps.models.operation import BILLING_KINDS, Operation, OperationKind, OperationOutcome
 from django_vzaps.models.pairing import Pairing, PairingPhase
 from django_vzaps.models.subscription import Subscription, SubscriptionState
-from django_vzaps.models.webhook import Webhook
+from django_vzaps.models.webhook import Webhook, WebhookHealth
 
 __all__ = [
     "BILLING_KINDS",
@@ -43,4 +43,5 @@ __all__ = [
     "Subscription",
     "SubscriptionState",
     "Webhook",
+    "WebhookHealth",
 ]

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.db import connections, models
+from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -75,6 +76,15 @@ class InstanceQuerySet(models.QuerySet["Instance"]):
             case _:
                 return self.filter(reported_state=state)
 
+    def stale_since_a_time(self) -> InstanceQuerySet:
+        """Those of the stale of which it is known when they were last asked about."""
+        limit = timezone.now() - timedelta(seconds=conf.current().stale_after)
+        return self.filter(reported_state=ReportedState.CONNECTED, connection_asked_at__lt=limit)
+
+    def stale_without_a_time(self) -> InstanceQuerySet:
+        """The others of the stale."""
+        return self.filter(reported_state=ReportedState.CONNECTED, connection_asked_at__isnull=True)
+
     def locked(self) -> InstanceQuerySet:
         """Locked until the transaction ends; what refers to them can still be added: events arrive meanwhile."""
         return self.select_for_update(no_key=connections[self.db].features.has_select_for_no_key_update)
@@ -89,9 +99,19 @@ class Instance(models.Model):
     Changes are made by :mod:`django_vzaps.services`; saving a row changes nothing on VZaps.
     """
 
-    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="instances", verbose_name=_("account"))
+    account = models.ForeignKey(
+        Account,
+        on_delete=models.PROTECT,
+        related_name="instances",
+        verbose_name=_("account"),
+        db_index=False,  # an index below begins with it
+    )
     vzaps_id = ExactCharField(_("VZaps id"), max_length=255, unique=True)
-    name = models.CharField(_("name"), max_length=255, db_index=True)
+    name = models.CharField(_("name"), max_length=255)
+    #: For a search that minds no capitals; SQLite, and PostgreSQL in the locale C, know those of ASCII only.
+    name_folded = models.GeneratedField(
+        expression=Lower("name"), output_field=models.CharField(max_length=255), db_persist=True
+    )
     token = EncryptedTextField(_("instance token"), null=True, blank=True, editable=False)
     url = models.CharField(_("dashboard URL"), max_length=500, blank=True)
     reject_calls = models.BooleanField(_("reject calls"), null=True, blank=True)
@@ -101,8 +121,8 @@ class Instance(models.Model):
 
     connected = models.BooleanField(_("connected"), null=True, blank=True)
     connected_at = models.DateTimeField(_("connected at"), null=True, blank=True)
-    phone = models.CharField(_("phone"), max_length=64, blank=True, db_index=True)
-    whatsapp_jid = models.CharField(_("WhatsApp JID"), max_length=255, blank=True, db_index=True)
+    phone = models.CharField(_("phone"), max_length=64, blank=True)
+    whatsapp_jid = models.CharField(_("WhatsApp JID"), max_length=255, blank=True)
     push_name = models.CharField(_("push name"), max_length=255, blank=True)
     profile = JSONTextField(_("profile"), default=dict, blank=True)
     connection_source = models.CharField(_("connection known from"), max_length=16, blank=True)
@@ -113,13 +133,13 @@ class Instance(models.Model):
     reported_state = models.GeneratedField(
         expression=_REPORTED, output_field=models.CharField(max_length=16), db_persist=True
     )
-    last_event_at = models.DateTimeField(_("last event"), null=True, blank=True, db_index=True)
+    last_event_at = models.DateTimeField(_("last event"), null=True, blank=True)
 
     remote_created_at = models.DateTimeField(_("created on VZaps"), null=True, blank=True)
     remote_updated_at = models.DateTimeField(_("updated on VZaps"), null=True, blank=True)
     first_seen_at = models.DateTimeField(_("first seen"), default=timezone.now, editable=False)
     synced_at = models.DateTimeField(_("last sync"), null=True, blank=True, db_index=True)
-    removed_at = models.DateTimeField(_("gone from VZaps since"), null=True, blank=True, db_index=True)
+    removed_at = models.DateTimeField(_("gone from VZaps since"), null=True, blank=True)
     missing_walks = models.PositiveSmallIntegerField(default=0, editable=False)
     data = JSONTextField(_("last answer"), default=dict, blank=True)
     owner = models.ForeignKey(
@@ -150,7 +170,17 @@ class Instance(models.Model):
             ("reveal_token_instance", _("Can see the token of instances")),
         ]
         indexes = [
-            models.Index(fields=["removed_at", "reported_state", "connection_asked_at"], name="vzaps_instance_state"),
+            models.Index(
+                fields=["removed_at", "reported_state", "connection_asked_at", "id"], name="vzaps_instance_state"
+            ),
+            # The orders a list can have. Those that are gone are passed over without a look at their rows.
+            models.Index(fields=["name", "id", "removed_at"], name="vzaps_instance_name"),
+            models.Index(fields=["account", "name", "id", "removed_at"], name="vzaps_instance_account"),
+            models.Index(fields=["last_event_at", "id", "removed_at"], name="vzaps_instance_last_event"),
+            # What is searched by its beginning. Not by db_index, which makes a second one on PostgreSQL.
+            models.Index(fields=["name_folded"], name="vzaps_instance_name_folded", opclasses=["varchar_pattern_ops"]),
+            models.Index(fields=["phone"], name="vzaps_instance_phone", opclasses=["varchar_pattern_ops"]),
+            models.Index(fields=["whatsapp_jid"], name="vzaps_instance_jid", opclasses=["varchar_pattern_ops"]),
         ]
 
     def __str__(self) -> str:

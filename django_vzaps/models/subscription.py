@@ -71,7 +71,7 @@ class Subscription(models.Model):
     class Meta:
         verbose_name = _("subscription")
         verbose_name_plural = _("subscriptions")
-        indexes = [models.Index(fields=["state", "ends_at"], name="vzaps_subscription_state")]
+        indexes = [models.Index(fields=["state", "ends_at", "instance"], name="vzaps_subscription_state")]
 
     def __str__(self) -> str:
         return f"{self.instance_id}: {self.state}"

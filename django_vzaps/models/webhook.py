@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
+from typing import Final
 
 from django.db import connections, models, router
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from django_vzaps.models.fields import JSONTextField
 from django_vzaps.models.instance import Instance
@@ -74,6 +76,33 @@ _DRIFTED = models.Case(
 )
 
 
+class WebhookHealth(models.TextChoices):
+    """Whether events reach us; all but ``FAILING`` can be told from a row without a clock."""
+
+    OK = "ok", pgettext_lazy("webhook", "ok")
+    FAILING = "failing", pgettext_lazy("webhook", "failing")
+    DRIFTED = "drifted", pgettext_lazy("webhook", "drifted")
+    NOT_SET = "not_set", pgettext_lazy("webhook", "not set")
+    UNMANAGED = "unmanaged", pgettext_lazy("webhook", "not managed here")
+    UNCHECKED = "unchecked", pgettext_lazy("webhook", "not checked")
+
+
+#: A webhook counts as failing for this long after a delivery that VZaps could not make.
+FAILING_FOR: Final = timedelta(days=1)
+
+_REPORTED: Final = models.Case(
+    models.When(checked_at__isnull=True, then=models.Value(WebhookHealth.UNCHECKED.value)),
+    models.When(desired_events__isnull=True, actual_host_and_path="", then=models.Value(WebhookHealth.NOT_SET.value)),
+    models.When(desired_events__isnull=True, then=models.Value(WebhookHealth.UNMANAGED.value)),
+    models.When(
+        ~models.Q(actual_host_and_path=models.F("desired_host_and_path"))
+        | (models.Q(actual_events__isnull=False) & ~models.Q(actual_events=models.F("desired_events"))),
+        then=models.Value(WebhookHealth.DRIFTED.value),
+    ),
+    default=models.Value(WebhookHealth.OK.value),
+)
+
+
 class Webhook(models.Model):
     """An instance's webhook: what we want it to be, and what VZaps says it is.
 
@@ -95,7 +124,11 @@ class Webhook(models.Model):
     checked_at = models.DateTimeField(_("checked at"), null=True, blank=True)
     #: Whether there is :attr:`drift`; kept by the database, so that a list can be filtered and counted by it.
     is_drifted = models.GeneratedField(expression=_DRIFTED, output_field=models.BooleanField(), db_persist=True)
-    #: The newest delivery that VZaps says it could not make.
+    #: :attr:`health` but for the failures, which pass; kept by the database as well.
+    reported_health = models.GeneratedField(
+        expression=_REPORTED, output_field=models.CharField(max_length=16), db_persist=True
+    )
+    #: The newest delivery that VZaps' log said it could not make, the last time that it was read to its end.
     last_failure_at = models.DateTimeField(_("last failed delivery"), null=True, blank=True, editable=False)
     healed_at = models.DateTimeField(_("delivery log read at"), null=True, blank=True, editable=False, db_index=True)
 
@@ -104,7 +137,7 @@ class Webhook(models.Model):
     class Meta:
         verbose_name = _("webhook")
         verbose_name_plural = _("webhooks")
-        indexes = [models.Index(fields=["is_drifted"], name="vzaps_webhook_drift")]
+        indexes = [models.Index(fields=["reported_health", "last_failure_at", "instance"], name="vzaps_webhook_health")]
 
     def __str__(self) -> str:
         return f"{self.public_id}"
@@ -125,6 +158,33 @@ class Webhook(models.Model):
         if self.actual_events is not None and set(self.actual_events) != set(self.desired_events):
             found.append("events")
         return tuple(found)
+
+    @property
+    def health(self) -> WebhookHealth:
+        """Whether events reach us, as far as it was looked at."""
+        if self.checked_at is None:
+            return WebhookHealth.UNCHECKED
+        if not self.is_managed:
+            return WebhookHealth.UNMANAGED if self.actual_host_and_path else WebhookHealth.NOT_SET
+        if self.drift:
+            return WebhookHealth.DRIFTED
+        failed_at = self.last_failure_at
+        has_failed = failed_at is not None and failed_at >= timezone.now() - FAILING_FOR
+        return WebhookHealth.FAILING if has_failed else WebhookHealth.OK
+
+    @staticmethod
+    def in_health(health: str, *, prefix: str = "") -> models.Q:
+        """Those whose :attr:`health` is this now, told apart by the database; ``prefix`` leads to the webhook."""
+        has_failed = models.Q((f"{prefix}last_failure_at__gte", timezone.now() - FAILING_FOR))
+        reported = models.Q((f"{prefix}reported_health", health))
+        match health:
+            case WebhookHealth.FAILING:
+                return models.Q((f"{prefix}reported_health", WebhookHealth.OK)) & has_failed
+            case WebhookHealth.OK:
+                # Not the opposite of the above: SQL takes what is null for neither.
+                return reported & (models.Q((f"{prefix}last_failure_at", None)) | ~has_failed)
+            case _:
+                return reported
 
     def accepted_hashes(self, now: datetime | None = None) -> tuple[str, str]:
         """The hashes an incoming secret may have: the present one, and the previous while it lives."""

@@ -1,0 +1,85 @@
+"""The rows of the list of instances, the strip of counts above them, and how they may be ordered."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from django.contrib.admin.views.main import ORDER_VAR
+from django.core.exceptions import EmptyResultSet
+from django.db.models import QuerySet
+from django.db.models.expressions import RawSQL
+from django.http import HttpRequest
+
+from django_vzaps.admin.instances import strip
+from django_vzaps.admin.instances.columns import MOST_WAITING
+from django_vzaps.admin.paging import CountingPaginator, compiled, number
+from django_vzaps.admin.themes import ChangeList
+from django_vzaps.models import Instance
+from django_vzaps.models.backlog import backlogs
+
+#: What no cell shows, and what takes time to read.
+UNSHOWN: Final = (
+    "data",
+    "labels",
+    "token",
+    "account__client_token",
+    "account__client_secret",
+    "account__sync_error",
+    "subscription__checkout_url",
+)
+
+
+class InstanceChangeList(ChangeList):
+    paginator: CountingPaginator
+
+    def get_results(self, request: HttpRequest) -> None:
+        """The rows of this page, chosen before anything is joined to them, with their backlog."""
+        super().get_results(request)
+        chosen = self.result_list.select_related(None).values("pk")
+        try:
+            statement, parameters = compiled(chosen)
+        except EmptyResultSet:
+            self.result_list = []
+            return
+        # MariaDB takes no limit right within an IN.
+        page = RawSQL(f"SELECT * FROM ({statement}) AS page", parameters)  # noqa: S608, S611 - Django's own
+        rows = list(
+            Instance.objects.using(chosen.db)
+            .filter(pk__in=page)
+            .select_related(*self.list_select_related)
+            .defer(*UNSHOWN)
+            .order_by(*chosen.query.order_by)
+        )
+        waiting = backlogs((row.pk for row in rows), most=MOST_WAITING, using=chosen.db)
+        for row in rows:
+            row.__dict__["backlog"] = waiting.get(row.pk)
+        self.result_list = rows
+
+    def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
+        """By one column, with the key in the same direction: that is what there are indexes for."""
+        if chosen := self.params.get(ORDER_VAR):
+            self.params[ORDER_VAR] = chosen.partition(".")[0]
+        first, *others = super().get_ordering(request, queryset)
+        if isinstance(first, str) and others == ["-pk"] and not first.startswith("-"):
+            return [first, "pk"]
+        return [first, *others]
+
+    @property
+    def strip(self) -> list[dict[str, Any]]:
+        """The counts of what is present on VZaps, each with the way to the rows behind it."""
+        paginator, shown = self.paginator, self.get_filters_params()
+        items = []
+        for label, tone, filter_class, value in strip.STRIP:
+            count = paginator.counts[strip.key(filter_class, value)]
+            is_cut = strip.is_cut(paginator.counts, filter_class)
+            items.append(
+                {
+                    "label": label,
+                    "count": number(count, most=paginator.most, is_cut=is_cut),
+                    "tone": tone if count else "none",
+                    "query": urlencode({filter_class.parameter_name: value}),
+                    "is_current": shown.get(filter_class.parameter_name, [None])[-1] == value,
+                }
+            )
+        return items
