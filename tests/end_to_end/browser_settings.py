@@ -36,6 +36,7 @@ VZAPS = {
     **USUAL_VZAPS,
     "BASE_URL": os.environ["BROWSER_VZAPS"],
     "WEBHOOK_BASE_URL": os.environ["BROWSER_SITE"],
+    "TASKS": os.environ.get("BROWSER_TASKS", "inline"),
 }
 
 
