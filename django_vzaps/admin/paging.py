@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 from django.core.exceptions import EmptyResultSet
 from django.core.paginator import Paginator
@@ -18,7 +18,7 @@ else:
     _Base = Paginator
 
 #: What can be counted: a queryset, or a statement that limits itself and its parameters.
-Rows = "QuerySet[Any] | tuple[str, list[Any]]"
+Rows: TypeAlias = QuerySet[Any] | tuple[str, list[Any]]
 
 
 class CappedPaginator(_Base):

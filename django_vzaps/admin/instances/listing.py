@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from django_vzaps.admin import display
 from django_vzaps.admin.instances import columns, strip
 from django_vzaps.admin.instances.base import InstanceBase
-from django_vzaps.admin.instances.changelist import InstanceChangeList
+from django_vzaps.admin.instances.changelist import JOINED, InstanceChangeList
 from django_vzaps.admin.instances.filters import (
     AccountFilter,
     BillingFilter,
@@ -29,6 +29,7 @@ from django_vzaps.admin.instances.filters import (
 from django_vzaps.admin.instances.search import matching
 from django_vzaps.admin.paging import CountingPaginator
 from django_vzaps.models import Account, Instance
+from django_vzaps.models.instance import InstanceQuerySet
 
 
 class InstanceList(InstanceBase):
@@ -42,7 +43,7 @@ class InstanceList(InstanceBase):
         AccountFilter,
         PresenceFilter,
     ]
-    list_select_related = ["account", "subscription", "webhook", "owner"]
+    list_select_related = JOINED
     list_per_page = 100
     list_max_show_all = 100
     # How they are searched is said below; here they make the box appear.
@@ -116,7 +117,8 @@ class InstanceList(InstanceBase):
         allow_empty_first_page: bool = True,
     ) -> CountingPaginator:
         """One that counts the strip as well."""
-        beside = strip.arms(self.get_queryset(request), most=CountingPaginator.most)
+        instances = cast("InstanceQuerySet", self.get_queryset(request))
+        beside = strip.arms(instances, most=CountingPaginator.most)
         return CountingPaginator(queryset, per_page, orphans, allow_empty_first_page, beside=beside)
 
     def get_search_results(
