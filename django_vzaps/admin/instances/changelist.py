@@ -65,7 +65,7 @@ class InstanceChangeList(ChangeList):
         ordering = super().get_ordering(request, queryset)
         match ordering:
             case ["-pk"]:  # by a column that is no way to order
-                return list(Instance._meta.ordering)
+                return list(Instance._meta.ordering or ())
             case [str() as column, "-pk"] if not column.startswith("-"):
                 return [column, "pk"]
             case _:

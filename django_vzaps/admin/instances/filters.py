@@ -49,7 +49,7 @@ FAILURES_READ: Final = 5_000
 class StateFilter(admin.SimpleListFilter):
     """Those in one of a few states; a value that is none of them finds nothing."""
 
-    parameter_name: ClassVar[str]
+    parameter_name: str
     states: ClassVar[Iterable[tuple[str, Any]]]
 
     @classmethod
