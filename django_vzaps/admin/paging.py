@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar, cast
 
 from django.core.exceptions import EmptyResultSet
 from django.core.paginator import Paginator
@@ -20,7 +20,7 @@ else:
 Name = TypeVar("Name", bound=Hashable)
 
 #: What can be counted: a queryset, or a statement that limits itself and its parameters.
-Rows = "QuerySet[Any] | tuple[str, list[Any]]"
+Rows: TypeAlias = QuerySet[Any] | tuple[str, list[Any]]
 
 
 class CappedPaginator(_Base):

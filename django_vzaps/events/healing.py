@@ -119,7 +119,7 @@ def _in_turn(instances: models.QuerySet[Instance]) -> list[int]:
 def _heal(instance: Instance) -> tuple[HealingRun | None, Exception | None]:
     report = HealingReport(instance)
     try:
-        _look(instance, report)
+        newest = _look(instance, report)
     except ServiceError as error:
         logger.info("The delivery log of instance %s could not be read: %s", instance.pk, error)
         report.problem(str(error))
@@ -129,13 +129,16 @@ def _heal(instance: Instance) -> tuple[HealingRun | None, Exception | None]:
         said = _("This site failed to take it in (%(error)s); its log has the details.")
         report.problem(said % {"error": type(error).__name__})
         return report.closed(is_complete=False), error
-    Webhook.objects.filter(instance=instance).update(healed_at=report.started_at)
+    Webhook.objects.filter(instance=instance).update(healed_at=report.started_at, last_failure_at=newest)
     return report.closed(is_complete=True), None
 
 
-def _look(instance: Instance, report: HealingReport) -> None:
+def _look(instance: Instance, report: HealingReport) -> datetime | None:
+    """Take in what is listed; returns when the newest of it failed, as far as that is said."""
     oldest = _oldest_of_ours(instance)
+    newest: datetime | None = None
     for page in deliveries.failed(instance):
+        newest = max((at for at in (newest, *(log.failed_at for log in page.logs)) if at is not None), default=None)
         for problem in page.problems:
             report.problem(problem)
         known = _known(instance, [log.id for log in page.logs])
@@ -146,6 +149,7 @@ def _look(instance: Instance, report: HealingReport) -> None:
                 _note(instance, log, report, oldest=oldest)
             elif delivery.retry_at is not None:
                 _try_again(instance, log, delivery, report, oldest=oldest)
+    return newest
 
 
 def _note(instance: Instance, log: FailedLog, report: HealingReport, *, oldest: datetime | None) -> None:

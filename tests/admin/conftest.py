@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from html import unescape
 from typing import Any
 
@@ -10,11 +11,13 @@ from django.contrib.messages import get_messages
 from django.core.cache import cache
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
-from django_vzaps.models import Account, Instance
+from django_vzaps.models import Account, Instance, Subscription
 from django_vzaps.services import sync
 from django_vzaps.services.clients import forget_clients
 from django_vzaps.testing import FakeVZaps, qr
+from tests.admin.rows import event, hook, make
 
 StaffWith = Callable[..., Client]
 
@@ -47,6 +50,38 @@ def instance(fake_vzaps: FakeVZaps, account: Account) -> Instance:
     sync.sync_account(account)
     fake_vzaps.calls.clear()
     return Instance.objects.get(vzaps_id=remote.id)
+
+
+@pytest.fixture
+def one_of_each(account: Account) -> dict[str, Instance]:
+    now = timezone.now()
+    old = now - timedelta(days=1)
+    return {
+        "connected": make(account, "connected", connected=True, connection_asked_at=now, connection_source="api"),
+        "stale": make(account, "stale", connected=True, connection_asked_at=old, connection_source="webhook"),
+        "disconnected": make(account, "disconnected", connected=False, phone="5511999990000", connection_asked_at=now),
+        "never_paired": make(account, "never_paired", connected=False, connection_asked_at=now),
+        "unknown": make(account, "unknown", connected=None),
+    }
+
+
+@pytest.fixture
+def one_of_everything(one_of_each: dict[str, Instance]) -> dict[str, Instance]:
+    """With something in every count of the strip, also of what is gone, which no count has."""
+    now = timezone.now()
+    gone = make(one_of_each["stale"].account, "gone", connected=False, removed_at=now)
+    Subscription.objects.create(instance=one_of_each["connected"], state="trialing", cancel_at=now + timedelta(days=2))
+    Subscription.objects.create(instance=one_of_each["unknown"], state="trialing", cancel_at=now + timedelta(days=20))
+    Subscription.objects.create(instance=one_of_each["stale"], state="past_due")
+    Subscription.objects.create(instance=one_of_each["disconnected"], state="unpaid")
+    Subscription.objects.create(instance=gone, state="unpaid")
+    hook(one_of_each["connected"], actual_host_and_path="other.example/in")
+    hook(one_of_each["stale"])
+    hook(gone, actual_events=["Message"])
+    for instance in (gone, one_of_each["never_paired"], one_of_each["never_paired"], one_of_each["unknown"]):
+        event(instance, "failed")
+    event(one_of_each["connected"], "done")
+    return one_of_each
 
 
 @pytest.fixture

@@ -18,6 +18,8 @@ from django_vzaps.admin.themes import ChangeList
 from django_vzaps.models import Instance
 from django_vzaps.models.backlog import backlogs
 
+#: What the cells are made of beside the instance.
+JOINED: Final = ("account", "subscription", "webhook", "owner")
 #: What no cell shows, and what takes time to read.
 UNSHOWN: Final = (
     "data",
@@ -47,7 +49,7 @@ class InstanceChangeList(ChangeList):
         rows = list(
             Instance.objects.using(chosen.db)
             .filter(pk__in=page)
-            .select_related(*self.list_select_related)
+            .select_related(*JOINED)
             .defer(*UNSHOWN)
             .order_by(*chosen.query.order_by)
         )
@@ -60,10 +62,14 @@ class InstanceChangeList(ChangeList):
         """By one column, with the key in the same direction: that is what there are indexes for."""
         if chosen := self.params.get(ORDER_VAR):
             self.params[ORDER_VAR] = chosen.partition(".")[0]
-        first, *others = super().get_ordering(request, queryset)
-        if isinstance(first, str) and others == ["-pk"] and not first.startswith("-"):
-            return [first, "pk"]
-        return [first, *others]
+        ordering = super().get_ordering(request, queryset)
+        match ordering:
+            case ["-pk"]:  # by a column that is no way to order
+                return list(Instance._meta.ordering or ())
+            case [str() as column, "-pk"] if not column.startswith("-"):
+                return [column, "pk"]
+            case _:
+                return ordering
 
     @property
     def strip(self) -> list[dict[str, Any]]:

@@ -49,6 +49,7 @@ FAILURES_READ: Final = 5_000
 class StateFilter(admin.SimpleListFilter):
     """Those in one of a few states; a value that is none of them finds nothing."""
 
+    parameter_name: str
     states: ClassVar[Iterable[tuple[str, Any]]]
 
     @classmethod
@@ -208,7 +209,8 @@ class OwnerFilter(admin.SimpleListFilter):
     @property
     def kept(self) -> list[tuple[str, str]]:
         """What else the list is limited by, for the form in which a name is typed."""
-        return [pair for pair in self.request.GET.items() if pair[0] not in (self.parameter_name, PAGE_VAR)]
+        given = ((name, str(value)) for name, value in self.request.GET.items())
+        return [pair for pair in given if pair[0] not in (self.parameter_name, PAGE_VAR)]
 
     @property
     def name(self) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import admin
 from django.db import connections, transaction
@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from django_vzaps.admin import display
 from django_vzaps.admin.instances import columns, strip
 from django_vzaps.admin.instances.base import InstanceBase
-from django_vzaps.admin.instances.changelist import InstanceChangeList
+from django_vzaps.admin.instances.changelist import JOINED, InstanceChangeList
 from django_vzaps.admin.instances.filters import (
     AccountFilter,
     BillingFilter,
@@ -27,6 +27,7 @@ from django_vzaps.admin.instances.filters import (
 from django_vzaps.admin.instances.search import matching
 from django_vzaps.admin.paging import CountingPaginator
 from django_vzaps.models import Instance
+from django_vzaps.models.instance import InstanceQuerySet
 
 
 class InstanceList(InstanceBase):
@@ -40,7 +41,7 @@ class InstanceList(InstanceBase):
         AccountFilter,
         PresenceFilter,
     ]
-    list_select_related = ["account", "subscription", "webhook", "owner"]
+    list_select_related = JOINED
     list_per_page = 100
     list_max_show_all = 100
     # How they are searched is said below; here they make the box appear.
@@ -107,7 +108,8 @@ class InstanceList(InstanceBase):
         allow_empty_first_page: bool = True,
     ) -> CountingPaginator:
         """One that counts the strip as well."""
-        beside = strip.arms(self.get_queryset(request), most=CountingPaginator.most)
+        instances = cast("InstanceQuerySet", self.get_queryset(request))
+        beside = strip.arms(instances, most=CountingPaginator.most)
         return CountingPaginator(queryset, per_page, orphans, allow_empty_first_page, beside=beside)
 
     def get_search_results(

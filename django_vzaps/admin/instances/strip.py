@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from django.core.exceptions import EmptyResultSet
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
@@ -80,7 +81,7 @@ def _present(rows: QuerySet[Any], instances: InstanceQuerySet) -> QuerySet[Any]:
     return rows.filter(instance__in=instances.order_by().values("pk")) if _is_limited(instances) else rows
 
 
-def _with_failures(instances: InstanceQuerySet, *, most: int) -> tuple[str, list[Any]]:
+def _with_failures(instances: InstanceQuerySet, *, most: int) -> Rows:
     """The instances behind the newest failures. Django does not tell different ones apart below a limit."""
     newest, parameters = newest_failures()
     table = Instance._meta.db_table
@@ -89,7 +90,10 @@ def _with_failures(instances: InstanceQuerySet, *, most: int) -> tuple[str, list
         f" (SELECT 1 FROM {table} gone WHERE gone.id = instance_id AND gone.removed_at IS NOT NULL)"
     )
     if _is_limited(instances):
-        limit, more = compiled(instances.order_by().values("pk"))
+        try:
+            limit, more = compiled(instances.order_by().values("pk"))
+        except EmptyResultSet:  # as of none()
+            return instances.none()
         statement, parameters = f"{statement} AND instance_id IN ({limit})", [*parameters, *more]
     return f"{statement} LIMIT %s", [*parameters, most + 1]
 
