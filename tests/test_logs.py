@@ -25,7 +25,7 @@ def shown() -> Iterator[StringIO]:
     handler = logging.StreamHandler(stream)
     names = (
         *("django.request", "django.server", "django.security.DisallowedHost"),
-        *("gunicorn.access", "gunicorn.error", "uvicorn.access", "uvicorn.asgi"),
+        *("gunicorn.access", "gunicorn.error", "uvicorn.access", "uvicorn.asgi", "urllib3.connectionpool"),
     )
     for name in names:
         logging.getLogger(name).addHandler(handler)
@@ -47,6 +47,15 @@ def shown() -> Iterator[StringIO]:
 )
 def test_the_secret_of_the_path_is_masked_and_nothing_else(text: str, expected: str) -> None:
     assert masked(text) == expected
+
+
+def test_a_request_of_our_own_shows_no_secret(shown: StringIO) -> None:
+    # As urllib3 says, when debugging, what it has asked.
+    logging.getLogger("urllib3.connectionpool").debug(
+        '%s://%s:%s "%s %s %s" %s %s', "https", "hooks.example.test", 443, "POST", PATH, "HTTP/1.1", 200, None
+    )
+    assert "POST /vzaps/webhook/" in shown.getvalue()
+    assert "planted" not in shown.getvalue()
 
 
 def test_a_request_that_django_logs_shows_no_secret(shown: StringIO, db: None) -> None:

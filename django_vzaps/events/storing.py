@@ -94,14 +94,14 @@ def receive(
     )
 
 
-def known_by(body: bytes) -> tuple[str, str | None]:
-    """The type of an event, and the key by which its stored copy is found; None where every copy counts for itself."""
-    text = _text(body)
+def known_by(body: bytes, *, vzaps_id: str) -> tuple[str, str | None]:
+    """The type of an event, and the key under which a copy of it is stored; None where copies cannot be told apart."""
     try:
-        row = _parsed(text, vzaps_id="", named="")
+        row = _parsed(_text(body), vzaps_id=vzaps_id, named="")
     except (ValueError, RecursionError):
-        return "", keys.text_key(text)
-    return row.type, row.key
+        return "", None
+    # What is another's goes by its words, and a log need not have kept those.
+    return row.type, row.key if row.state == EventState.PENDING else None
 
 
 def occurred_at(body: bytes) -> datetime | None:

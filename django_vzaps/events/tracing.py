@@ -26,7 +26,9 @@ def traces(instance: Instance, found: Sequence[Delivery]) -> dict[str, Trace]:
     VZaps sends no event id: a copy is recognised by what it means, or because healing took it in from this very log.
     """
     known_by = {
-        delivery.id: storing.known_by(deliveries.as_body(delivery.payload)) if delivery.payload else ("", None)
+        delivery.id: storing.known_by(deliveries.as_body(delivery.payload), vzaps_id=instance.vzaps_id)
+        if delivery.payload
+        else ("", None)
         for delivery in found
     }
     keys = {key for _type, key in known_by.values() if key}

@@ -208,6 +208,9 @@ def test_delivery_logs(client: VZapsClient, wire: responses.RequestsMock) -> Non
         "attempts": [{"at": 1}, {"at": 2}],
         "createdAt": "2026-05-02T08:30:00Z",
         "target": "https://h.example/vzaps/webhook/pub/SECRET",
+        "eventType": "Message",
+        "responseCode": "502",
+        "lastError": "POST https://h.example/vzaps/webhook/pub/SECRET: bad gateway",
     }
     wire.post(
         f"{BASE}/instances/VZ1/webhook/logs/search",
@@ -219,6 +222,8 @@ def test_delivery_logs(client: VZapsClient, wire: responses.RequestsMock) -> Non
     log = client.webhooks.get_log(instance_id="VZ1", log_id="L1")
     assert (log.id, log.status, log.attempts) == ("L1", "failed", 3)
     assert log.payload == row["payload"]
+    assert (log.event_type, log.response_code) == ("Message", 502)
+    assert log.error == "POST https://******** bad gateway"
     assert log.created_at == datetime(2026, 5, 2, 8, 30, tzinfo=UTC)
     assert "SECRET" not in repr(page) + str(page.raw) + repr(log) + str(log.raw)
     assert log.raw["target"].startswith("https://")

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.browser
 
 def test_create_subscribe_and_pair(admin: Page, site: str, fake: FakeVZaps) -> None:
     vzaps_id = create(admin, site, "Front desk", fake)
-    admin.click(".object-tools >> text=Subscribe")
+    admin.click("a:text-is('Subscribe')")
     admin.wait_for_selector("text=This WILL CHARGE A CARD")
     assert fake.charges == []
     admin.dblclick("text=Yes, charge the card")

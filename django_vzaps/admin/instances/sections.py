@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any, Final
 
 from django.contrib import admin
@@ -15,7 +16,7 @@ from django.utils.translation import gettext_lazy, pgettext_lazy
 from django_vzaps.admin import display
 from django_vzaps.admin.instances.base import InstanceBase
 from django_vzaps.admin.instances.differences import differences
-from django_vzaps.models import Instance, Subscription, SubscriptionState
+from django_vzaps.models import ConnectionSource, Instance, Subscription, SubscriptionState
 
 #: In the order of the page; each stands above what can be done there (:data:`offers.SECTION_OFFERS`).
 SECTIONS: Final[list[tuple[Any, dict[str, Any]]]] = [
@@ -106,7 +107,7 @@ class InstanceSections(InstanceBase):
     @admin.display(description=pgettext_lazy("instance", "read from VZaps"))
     def synced(self, instance: Instance) -> SafeString | str:
         """How old all this is."""
-        return display.ago(instance.synced_at)
+        return _read_at(instance.synced_at)
 
     @admin.display(description=gettext_lazy("last event"))
     def last_heard(self, instance: Instance) -> SafeString | str:
@@ -167,7 +168,7 @@ class InstanceSections(InstanceBase):
     def billing_read(self, instance: Instance) -> SafeString | str:
         """How old the billing state is: VZaps sends no word when it changes."""
         subscription = display.subscription_of(instance)
-        return display.ago(subscription.refreshed_at if subscription else None)
+        return _read_at(subscription.refreshed_at if subscription else None)
 
     @admin.display(description=gettext_lazy("checkout"))
     def checkout(self, instance: Instance) -> SafeString | str:
@@ -206,7 +207,7 @@ class InstanceSections(InstanceBase):
         if webhook is None or webhook.checked_at is None:
             return _("Not asked yet.")
         found = _target(webhook.actual_host_and_path, webhook.actual_events)
-        return format_html('{} <span class="vzaps-quiet">{}</span>', found, display.ago(webhook.checked_at))
+        return format_html('{} <div class="vzaps-quiet">{}</div>', found, _read_at(webhook.checked_at))
 
     @admin.display(description=gettext_lazy("difference"))
     def webhook_difference(self, instance: Instance) -> SafeString | str:
@@ -277,4 +278,11 @@ def _next(subscription: Subscription) -> str:
 def _target(host_and_path: str, events: list[str] | None) -> SafeString | str:
     if not host_and_path:
         return _("no address")
-    return format_html("<code>{}</code> {}", host_and_path, ", ".join(events or []))
+    return format_html("<code><bdi>{}</bdi></code><div><bdi>{}</bdi></div>", host_and_path, ", ".join(events or []))
+
+
+def _read_at(at: datetime | None) -> SafeString | str:
+    """When VZaps was asked: of this, its API is the only source."""
+    if at is None:
+        return _("Not asked yet.")
+    return format_html("{} {}", display.ago(at), format_html(_("by {}"), ConnectionSource.API.label))
