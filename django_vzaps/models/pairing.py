@@ -32,7 +32,7 @@ class PairingPhase(models.TextChoices):
     #: VZaps could not be asked.
     ERROR = "error", pgettext_lazy("pairing", "Something is in the way")
     #: Somebody else is pairing the instance.
-    WATCHED = "watched", pgettext_lazy("pairing", "Somebody is at it")
+    WATCHED = "watched", pgettext_lazy("pairing", "Being paired elsewhere")
 
 
 class Pairing(models.Model):

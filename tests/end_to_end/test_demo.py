@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import httpx
 import pytest
@@ -93,7 +94,7 @@ def pair(admin: Visitor, phone: Visitor, detail: Page) -> str:
 
     def ask(**values: str) -> dict[str, Any]:
         headers = {"X-CSRFToken": token, "Referer": page.url}
-        answer = admin.session.post(f"{demo_site(page)}{poll[1]}", data=values, headers=headers, timeout=20)
+        answer = admin.session.post(urljoin(page.url, poll[1]), data=values, headers=headers, timeout=20)
         assert "no-store" in answer.headers["Cache-Control"]
         found: dict[str, Any] = answer.json()
         return found
@@ -106,10 +107,6 @@ def pair(admin: Visitor, phone: Visitor, detail: Page) -> str:
     phone.submit(phones, phones.form(action=f"{line[1]}/scan"))
     assert eventually(lambda: (answer := ask())["phase"] == "connected" and answer)["over"]
     return line[1]
-
-
-def demo_site(page: Page) -> str:
-    return page.url.removesuffix(page.path)
 
 
 def pk_of(detail: Page) -> str:

@@ -149,7 +149,7 @@ def _idle(instance: Instance) -> SafeString | str:
             _("When last heard, {}, it was connected. VZaps is asked first; a code is shown only if it is no more."),
             heard,
         )
-    return _("Have the phone at hand, then show the code. It is valid for a short time only.")
+    return _("Have the phone at hand: a code is valid for a short time only.")
 
 
 def _connected(instance: Instance) -> SafeString | str:

@@ -129,9 +129,11 @@ def state(instance: Instance, *, actor: Actor, watcher: str = "") -> Progress:
         refuse_if_read_only()
     except ReadOnly as error:
         return Progress(phase=PairingPhase.ERROR, words=str(error), may_begin=False)
-    if row is not None and watcher and _is_of(row, actor, watcher) and row.phase in _ENDED:
+    if row is None or not watcher or not _is_of(row, actor, watcher):
+        return Progress(phase=PairingPhase.IDLE)
+    if row.phase in _ENDED:
         return Progress(phase=PairingPhase(row.phase), words=row.words)
-    return Progress(phase=PairingPhase.EXPIRED if watcher else PairingPhase.IDLE)
+    return Progress(phase=PairingPhase.EXPIRED)
 
 
 def stop(instance: Instance, *, actor: Actor, watcher: str) -> bool:
@@ -163,6 +165,10 @@ def _ask_when_due(instance: Instance) -> None:
         asked.update(phase=PairingPhase.ERROR, words=storable(str(error), 500))
         return
     phase, words, is_over = meaning(answer, seen_codes=bool(row.codes))
+    if phase == PairingPhase.EXPIRED and (row.code_asked_at is None or row.code_asked_at < row.opened_at):
+        # What ran out is the attempt before this one. VZaps begins another when it is asked again.
+        asked.update(phase=PairingPhase.STARTING, words="", code=None, codes=0, code_since=None)
+        return
     changes: dict[str, Any] = {"phase": phase, "words": storable(words, 500), "code": answer.qr_code}
     if is_over:
         changes |= {"until": timezone.now(), "code": None, "codes": 0, "code_since": None}
