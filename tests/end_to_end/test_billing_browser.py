@@ -151,7 +151,7 @@ def test_what_is_wrong_is_two_clicks_away(admin: Page, site: str, fake: FakeVZap
     admin.click("text=Yes, restart it")
     admin.wait_for_selector(".messagelist")
     admin.goto(site + "/admin/django_vzaps/operation/")
-    admin.click("nav >> text=unknown outcome")
+    admin.click("nav >> text=Unknown outcome")
     admin.click("#result_list >> text=Restart instance")
     assert "It is not known whether" in admin.inner_text(".vzaps-headline")
     admin.click(".object-tools >> text=Say how it ended")
