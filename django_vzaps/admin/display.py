@@ -103,6 +103,8 @@ def duration(span: timedelta) -> str:
     seconds = span.total_seconds()
     if seconds < 0:
         return NOTHING
+    if seconds < 1:
+        return _("%(milliseconds)s ms") % {"milliseconds": number_format(seconds * 1000, 0)}
     if seconds < 10:
         return _("%(seconds)s s") % {"seconds": number_format(seconds, 1)}
     if seconds < 120:

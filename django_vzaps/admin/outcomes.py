@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
@@ -99,6 +101,19 @@ def told(operation: Operation) -> Told:
     if not headline:
         headline, *sentences = _any_kind(operation, phase)
     return Told(phase=phase, headline=headline, sentences=tuple(sentence for sentence in sentences if sentence))
+
+
+def badge(operation: Operation) -> SafeString:
+    """The outcome as a badge; beside it, what keeps "succeeded" from being the whole truth."""
+    doubt = {
+        Phase.OVERDUE: _("running too long"),
+        Phase.CHECKOUT: _("waiting for payment"),
+        Phase.UNVERIFIED: _("not seen on VZaps yet"),
+        Phase.SAID_DONE: _("a person's word"),
+        Phase.SAID_NOT_DONE: _("a person's word"),
+    }.get(phase_of(operation))
+    outcome = display.outcome(operation)
+    return format_html('{} <span class="vzaps-quiet">{}</span>', outcome, doubt) if doubt else outcome
 
 
 def _any_kind(operation: Operation, phase: Phase) -> tuple[str, ...]:

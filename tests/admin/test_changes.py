@@ -124,7 +124,7 @@ def test_asks_first_and_does_it_then(
     name: str, route: str, instance: Instance, browser: Client, fake_vzaps: FakeVZaps
 ) -> None:
     url = page(f"instance_{name}", instance.pk)
-    assert "“Front desk”" in text_of(browser.get(url))
+    assert "“<bdi>Front desk</bdi>”" in text_of(browser.get(url))
     assert not fake_vzaps.calls_to(route)
     response = browser.post(url)
     assert len(fake_vzaps.calls_to(route)) == 1

@@ -33,7 +33,7 @@ def test_the_page_asks_and_the_button_does_it(
     old = secret(fake_vzaps, managed)
     url = page("instance_rotate", managed.pk)
 
-    assert "VZaps is given a new webhook URL for “Front desk”" in text_of(browser.get(url))
+    assert "VZaps is given a new webhook URL for “<bdi>Front desk</bdi>”" in text_of(browser.get(url))
     assert fake_vzaps.calls == []
     response = browser.post(url)
 

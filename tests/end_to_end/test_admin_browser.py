@@ -21,8 +21,9 @@ def test_create_subscribe_and_pair(admin: Page, site: str, fake: FakeVZaps) -> N
     admin.wait_for_selector("text=This WILL CHARGE A CARD")
     assert fake.charges == []
     admin.dblclick("text=Yes, charge the card")
-    admin.wait_for_selector(".messagelist")
+    admin.wait_for_selector("text=Subscribed: VZaps shows the subscription.")
     assert len(fake.charges) == 1
+    admin.click("text=Back to the instance")
     admin.click("#vzaps-pair")
     admin.wait_for_selector("[data-phase=scan] .vzaps-qr img[src^='data:image/png']")
     fake.scan(vzaps_id, phone="5511999990000", push_name="<script>alert(1)</script>")

@@ -30,8 +30,8 @@ def test_the_main_job_from_the_first_click_to_ctrl_c(demo: Demo) -> None:
     assert NAME in detail.text
 
     confirmation = admin.open(f"{detail.path.removesuffix('change/')}subscribe/")
-    detail = admin.submit(confirmation, confirmation.form(has="idempotency_key"))
-    assert "VZaps accepted the subscription." in detail.text
+    paid = admin.submit(confirmation, confirmation.form(has="idempotency_key"))
+    assert "Subscribed: VZaps shows the subscription." in paid.text
 
     line = pair(admin, phone, detail)
     detail = admin.open(detail.path)

@@ -41,7 +41,8 @@ def test_create_subscribe_pair_ping_and_pong(demo: Demo, page: Page) -> None:
 
     page.get_by_role("link", name="Subscribe").click()
     page.get_by_role("button", name="Yes, charge the card").click()
-    expect(page.get_by_text("VZaps accepted the subscription.")).to_be_visible()
+    expect(page.get_by_text("Subscribed: VZaps shows the subscription.")).to_be_visible()
+    page.get_by_role("link", name="Back to the instance").click()
 
     page.get_by_role("button", name="Pair").click()
     code = page.get_by_role("img", name="QR code to scan with WhatsApp")

@@ -161,3 +161,23 @@ def test_that_reading_is_refused_does_not_mean_that_an_instance_is_gone(
         operations.settle(caught.value.operation)
 
     assert Instance.objects.get().removed_at is None
+
+
+def test_finding_out_gives_up_first_what_ran_past_its_deadline(fake_vzaps: FakeVZaps, instance: Instance) -> None:
+    operation = open_operation(
+        OperationKind.SUBSCRIBE,
+        actor=None,
+        account=instance.account,
+        instance=instance,
+        lock=f"billing:{instance.pk}",
+    ).operation
+    assert operations.settle(operation).outcome == OperationOutcome.RUNNING
+    assert fake_vzaps.calls == []
+
+    Operation.objects.update(deadline=timezone.now() - timedelta(seconds=1))
+    operation.refresh_from_db()
+    assert operation.is_overdue
+    assert operations.settle(operation).outcome == OperationOutcome.UNKNOWN
+
+    fake_vzaps.instances[instance.vzaps_id].billing.status = "ACTIVE"
+    assert operations.settle(operation).outcome == OperationOutcome.SUCCEEDED

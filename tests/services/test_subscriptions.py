@@ -223,7 +223,7 @@ def test_before_and_after_are_kept_with_the_operation(fake_vzaps: FakeVZaps, ins
     fake_vzaps.instances[instance.vzaps_id].billing.status = "PAST_DUE"
     subscriptions.refresh(instance)
 
-    operation.refresh_from_db()
+    operation = Operation.objects.get()
     assert operation.effect["billing_status"] == "ACTIVE"
     assert subscriptions.pending(instance) is None
 

@@ -279,7 +279,7 @@ class InstanceBilling(InstanceBase):
             {
                 "url": self.address(Instance, "billing_result", instance.pk, change.pk),
                 "name": str(change),
-                "outcome": display.outcome(change),
+                "outcome": outcomes.badge(change),
                 "started": display.ago(change.started_at),
                 "actor": change.actor,
             }

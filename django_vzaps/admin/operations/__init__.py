@@ -100,15 +100,7 @@ class OperationAdmin(OperationSettling, ScopedAdmin, ReadOnlyAdmin):
     @admin.display(description=gettext_lazy("outcome"))
     def outcome_shown(self, operation: Operation) -> SafeString:
         """How it ended; beside it, what keeps it open."""
-        doubt = {
-            outcomes.Phase.OVERDUE: _("running too long"),
-            outcomes.Phase.CHECKOUT: _("waiting for payment"),
-            outcomes.Phase.UNVERIFIED: _("not seen on VZaps yet"),
-            outcomes.Phase.SAID_DONE: _("a person's word"),
-            outcomes.Phase.SAID_NOT_DONE: _("a person's word"),
-        }.get(outcomes.phase_of(operation))
-        badge = display.outcome(operation)
-        return format_html('{} <span class="vzaps-quiet">{}</span>', badge, doubt) if doubt else badge
+        return outcomes.badge(operation)
 
     @admin.display(description=gettext_lazy("by"))
     def by(self, operation: Operation) -> SafeString | str:
@@ -202,9 +194,9 @@ class OperationAdmin(OperationSettling, ScopedAdmin, ReadOnlyAdmin):
     def _links(self, request: HttpRequest) -> list[dict[str, Any]]:
         rows = self.get_queryset(request).order_by()
         wrong = (
-            (OperationOutcome.UNKNOWN.value, _("unknown outcome")),
-            (OVERDUE, _("running too long")),
-            (OperationOutcome.FAILED.value, _("failed")),
+            (OperationOutcome.UNKNOWN.value, _("Unknown outcome")),
+            (OVERDUE, _("Running too long")),
+            (OperationOutcome.FAILED.value, _("Failed")),
         )
         return [
             {
@@ -235,7 +227,7 @@ class OperationAdmin(OperationSettling, ScopedAdmin, ReadOnlyAdmin):
             {
                 "url": self.address(Operation, "change", other.pk),
                 "name": str(other),
-                "outcome": self.outcome_shown(other),
+                "outcome": outcomes.badge(other),
                 "started": display.ago(other.started_at),
                 "by": self.by(other),
                 "is_this": other.pk == operation.pk,

@@ -54,7 +54,7 @@ class KindFilter(ChoicesFilter):
 class ActorFilter(admin.SimpleListFilter):
     """By me, or by nobody: a schedule, a command, a task."""
 
-    title = pgettext_lazy("person", "by")
+    title = _("person")
     parameter_name = "by"
 
     def lookups(self, request: HttpRequest, model_admin: _Admin) -> Iterable[tuple[str, str]]:
