@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 from tests.settings import *  # noqa: F403
+from tests.settings import INSTALLED_APPS as USUAL_APPS
 from tests.settings import MIDDLEWARE as USUAL_MIDDLEWARE
 from tests.settings import VZAPS as USUAL_VZAPS
 
@@ -18,6 +19,7 @@ DATABASES = {
         "ATOMIC_REQUESTS": True,
     }
 }
+INSTALLED_APPS = [*USUAL_APPS, "tests.end_to_end.shop"]
 MIDDLEWARE = ["tests.end_to_end.browser_settings.strict_csp", *USUAL_MIDDLEWARE]
 VZAPS = {
     **USUAL_VZAPS,
