@@ -38,7 +38,7 @@ def at_half_past_twelve(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     cache.clear()
 
 
-def listed(browser: Client, **query: object) -> list[int]:
+def listed(browser: Client, **query: Any) -> list[int]:
     response = browser.get(page("event_changelist"), query)
     assert response.status_code == 200
     return [event.pk for event in response.context["cl"].result_list]
@@ -148,7 +148,8 @@ def test_what_is_no_time_filters_nothing_and_is_said(instance: Instance, browser
 
 def test_active_filters_are_shown_and_each_comes_off_alone(instance: Instance, browser: Client) -> None:
     make(instance, state="failed", message_id="3EB0")
-    query = {"state": "failed", "type": "Message", "received": "day", "instance__id__exact": instance.pk, "q": "3EB0"}
+    query: dict[str, Any] = {"state": "failed", "type": "Message", "received": "day", "q": "3EB0"}
+    query["instance__id__exact"] = instance.pk
     html = text_of(browser.get(page("event_changelist"), query))
     strip = html[html.index('class="vzaps-active"') : html.index("Show all events")]
     assert len(re.findall("<li>", strip)) == 5
@@ -244,7 +245,7 @@ def test_a_page_further_on_is_paged_to(instance: Instance, browser: Client) -> N
 # The chart.
 
 
-def bars(browser: Client, **query: object) -> list[tuple[str, str]]:
+def bars(browser: Client, **query: Any) -> list[tuple[str, str]]:
     """What the table beside the chart says that is not nothing, from the first hour to the last."""
     html = text_of(browser.get(page("event_changelist"), query))
     table = html[html.index("vzaps-chart") : html.index("</figure>")]

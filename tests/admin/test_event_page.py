@@ -150,7 +150,7 @@ def test_a_text_of_ten_thousand_characters_is_cut_and_stands_in_the_payload(
     [
         (events.read_receipt(["3EB0A", "3EB0B"], "Read"), "ReadReceipt", ["read", "3EB0A", "3EB0B"]),
         (events.read_receipt([f"ID{n}" for n in range(50)]), "ReadReceipt", ["delivered", "and 30 more"]),
-        (events.read_receipt([], "Strange<b>"), "ReadReceipt", ["Strange<b>"]),
+        ({**events.read_receipt([]), "state": "Strange<b>"}, "ReadReceipt", ["Strange<b>"]),
         (events.connected(), "Connected", ["came up"]),
         (events.disconnected("logged out"), "Disconnected", ["went down", "logged out"]),
         (events.presence(), "Presence", []),
