@@ -7,7 +7,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
@@ -46,6 +46,12 @@ class _LogAdmin(ReadOnlyAdmin, RemoteAdmin):
     show_facets = admin.ShowFacets.NEVER
     paginator = CappedPaginator
     sortable_by = ()
+    change_list_template = "admin/django_vzaps/healingrun/change_list.html"
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Django's list under the name of what is in it."""
+        title = str(self.opts.verbose_name_plural).capitalize()
+        return super().changelist_view(request, {"title": title, **(extra_context or {})})
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Those about instances the user may see."""
@@ -114,9 +120,9 @@ class HealingRunAdmin(_LogAdmin):
         ) % {name: getattr(run, name) for name in ("missing", "recovered", "present", "unrecoverable")}
 
     @admin.display(description=_("problems"))
-    def problems_shown(self, run: HealingRun) -> str:
+    def problems_shown(self, run: HealingRun) -> SafeString | str:
         """The first thing that could not be read."""
-        return run.problems.partition("\n")[0] or display.NOTHING
+        return display.from_outside(run.problems.partition("\n")[0])
 
     @admin.display(description=_("deliveries"))
     def deliveries_shown(self, run: HealingRun) -> SafeString:

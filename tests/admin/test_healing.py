@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 from django.db import connection
 from django.test import Client
@@ -83,3 +84,19 @@ def test_who_may_not_see_them_does_not(instance: Instance, staff_with: StaffWith
     report(instance)
     assert staff_with("view_instance").get(page("healingrun_changelist")).status_code == 403
     assert staff_with("view_healingrun").get(page("healingrun_changelist")).status_code == 200
+
+
+def test_what_is_out_of_scope_is_not_there(instance: Instance, browser: Client, settings: Any) -> None:
+    other = Instance.objects.create(account=instance.account, vzaps_id="VZOTHER", name="Back office")
+    mine, theirs = report(instance), report(other)
+    settings.VZAPS = {**settings.VZAPS, "INSTANCE_SCOPE": lambda user, rows: rows.exclude(vzaps_id="VZOTHER")}
+    for name, seen, unseen in (
+        ("healingrun", mine, theirs),
+        ("faileddelivery", mine.deliveries.get(), theirs.deliveries.get()),
+    ):
+        html = text_of(browser.get(page(f"{name}_changelist")))
+        assert page(f"{name}_change", seen.pk) in html
+        assert page(f"{name}_change", unseen.pk) not in html
+        assert "Back office" not in html
+        assert browser.get(page(f"{name}_change", seen.pk)).status_code == 200
+        assert browser.get(page(f"{name}_change", unseen.pk)).status_code == 302, "there is no such row, Django says"

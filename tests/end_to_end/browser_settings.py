@@ -22,7 +22,7 @@ DATABASES = {
     }
 }
 THEME = os.environ.get("BROWSER_THEME", "")
-INSTALLED_APPS = [THEME, *USUAL_APPS] if THEME else USUAL_APPS
+INSTALLED_APPS = [*([THEME] if THEME else []), *USUAL_APPS, "tests.end_to_end.shop"]
 
 # No inline script or style; a violation is an error in the console. Themes need more than that for their own scripts.
 SECURE_CSP = {"default-src": ["'self'"], "img-src": ["'self'", "data:"], "form-action": ["'self'"]}

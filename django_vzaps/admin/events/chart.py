@@ -26,6 +26,7 @@ MOST_COUNTED: Final = 10_000
 _KEPT_FOR: Final = 60  # seconds
 _USUAL: Final = timedelta(hours=24)
 _MOST_BARS: Final = 60
+_MOST_MARKS: Final = 5
 _MINUTE, _HOUR, _DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 #: How wide a bar is, and up to which span of the whole.
 _STEPS: Final = (
@@ -147,14 +148,22 @@ class Chart:
 
     @property
     def marks(self) -> list[dict[str, str]]:
-        """What is written below some of the bars."""
-        every = max(1, round(len(self.bars) / 4))
-        shown = [(number, bar) for number, bar in enumerate(self.bars) if number % every == 0]
+        """What is written below some of the bars: whole hours or days, not too near each other and to the edge."""
+        last = len(self.bars) * 0.9
+        round_ones = [number for number, bar in enumerate(self.bars) if self._is_round(bar.since) and number <= last]
+        every = -(-len(round_ones) // _MOST_MARKS) or 1
         return [
-            {"x": f"{number * 100 / len(self.bars):.3f}%", "text": self._mark(bar.since)}
-            for number, bar in shown
-            if number <= len(self.bars) * 0.85
+            {"x": f"{number * 100 / len(self.bars):.3f}%", "text": self._mark(self.bars[number].since)}
+            for number in round_ones[::every]
         ]
+
+    def _is_round(self, at: datetime) -> bool:
+        local = _local(at)
+        if self.step < _HOUR:
+            return local.minute % 15 == 0
+        if self.step < _DAY:
+            return local.minute == 0 and local.hour % (6 if self.step == _HOUR else 24) == 0
+        return True
 
     def _mark(self, at: datetime) -> str:
         if self.step < 6 * _HOUR:

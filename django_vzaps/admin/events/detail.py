@@ -73,27 +73,30 @@ class HandlerRunInline(ReadOnlyInline):
         )
 
 
+SECTIONS: Final = [
+    (None, {"fields": ["event", "instance", "state_shown", "story", "summary_shown"]}),
+    (
+        gettext_lazy("Arrival"),
+        {
+            "fields": [
+                "received_shown",
+                "occurred_shown",
+                "source_shown",
+                "chat_shown",
+                "message_shown",
+                "duplicates_shown",
+                "copies_shown",
+                "replies_shown",
+            ]
+        },
+    ),
+]
+
+
 class EventDetail(EventBase):
     inlines = [HandlerRunInline]
-    fieldsets = [
-        (None, {"fields": ["event", "instance", "state_shown", "story", "summary_shown"]}),
-        (
-            gettext_lazy("Arrival"),
-            {
-                "fields": [
-                    "received_shown",
-                    "occurred_shown",
-                    "source_shown",
-                    "chat_shown",
-                    "message_shown",
-                    "duplicates_shown",
-                    "copies_shown",
-                    "replies_shown",
-                ]
-            },
-        ),
-    ]
-    readonly_fields = [name for _title, options in fieldsets for name in options["fields"]]
+    fieldsets = SECTIONS  # type: ignore[assignment]
+    readonly_fields = [field for _title, options in SECTIONS for field in options["fields"]]
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None

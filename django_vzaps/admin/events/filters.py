@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from django.conf import settings
 from django.contrib import admin
@@ -36,6 +36,16 @@ INSTANCE_SEARCH: Final = "of"
 _FIRST_YEAR, _LAST_YEAR = 1971, 9998  # databases and time zones reach no further
 
 
+class Removable(Protocol):
+    """What the list asks of each of its filters."""
+
+    title: Any
+
+    def described(self, changelist: ChangeList) -> str: ...
+
+    def removed_by(self) -> list[str]: ...
+
+
 class _AnyValueFilter(admin.SimpleListFilter):
     """Offers some values and takes any: who writes the address by hand sees what is filtered by."""
 
@@ -45,7 +55,7 @@ class _AnyValueFilter(admin.SimpleListFilter):
         if value is not None and value not in [str(known) for known, _label in self.lookup_choices]:
             yield {
                 "selected": True,
-                "query_string": changelist.get_query_string({self.parameter_name: value}),
+                "query_string": changelist.get_query_string({str(self.parameter_name): value}),
                 "display": value,
             }
 
@@ -97,13 +107,16 @@ class ReceivedFilter(admin.ListFilter):
         self.since, self.until = self._span()
 
     def _span(self) -> tuple[datetime | None, datetime | None]:
-        span = SPANS.get(self.used_parameters.get(self.parameter_name, ""))
+        span = SPANS.get(self._given(self.parameter_name))
         if span is not None:
             return timezone.now() - span, None
         return self._moment(FROM), self._moment(UNTIL)
 
+    def _given(self, name: str) -> str:
+        return str(self.used_parameters.get(name, ""))
+
     def _moment(self, name: str) -> datetime | None:
-        text = self.used_parameters.get(name, "")
+        text = self._given(name)
         if not text:
             return None
         try:
@@ -145,7 +158,7 @@ class ReceivedFilter(admin.ListFilter):
 
     def described(self, changelist: ChangeList) -> str:
         """What is filtered by, in words; empty where nothing is."""
-        if (name := self.used_parameters.get(self.parameter_name, "")) in SPANS:
+        if (name := self._given(self.parameter_name)) in SPANS:
             return str(_SPAN_LABELS[name])
         if self.since is not None and self.until is not None:
             return _("%(since)s to %(until)s") % {
@@ -168,12 +181,12 @@ class ReceivedFilter(admin.ListFilter):
     @property
     def from_text(self) -> str:
         """What stands in the field, as it was sent."""
-        return str(self.used_parameters.get(FROM, ""))
+        return self._given(FROM)
 
     @property
     def until_text(self) -> str:
         """What stands in the field, as it was sent."""
-        return str(self.used_parameters.get(UNTIL, ""))
+        return self._given(UNTIL)
 
 
 SPANS: Final = {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(days=7)}
@@ -208,8 +221,8 @@ class InstanceFilter(admin.ListFilter):
     @cached_property
     def instance(self) -> Instance | None:
         """The instance, where the user may see it."""
-        found = scope.limited(self.request.user, Instance.objects.filter(pk=self.pk))
-        return found.only("name", "vzaps_id").first()
+        found = scope.limited(self.request.user, Instance.objects.all())
+        return None if self.pk is None else found.filter(pk=self.pk).only("name", "vzaps_id").first()
 
     def has_output(self) -> bool:
         return True

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from datetime import datetime
+from typing import Any, Final, cast
 from urllib.parse import urlencode
 
 from django.contrib import admin, messages
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
 from django.core.paginator import InvalidPage
-from django.db.models import Prefetch, Q, QuerySet
+from django.db.models import Prefetch, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -28,20 +31,16 @@ from django_vzaps.admin.events.filters import (
     EventTypeFilter,
     InstanceFilter,
     ReceivedFilter,
+    Removable,
 )
 from django_vzaps.models import Event, HandlerRun, Instance
-
-if TYPE_CHECKING:
-    _ChangeList = ChangeList
-else:
-    _ChangeList = ChangeList
 
 #: Instances that an ambiguous search names.
 _MOST_NAMED: Final = 10
 _LISTED: Final = ("payload", "instance__data", "instance__profile", "instance__labels", "instance__token")
 
 
-class EventChangeList(_ChangeList):
+class EventChangeList(ChangeList):
     """Django's, but the keys of all that can be paged through are read once, by the indexes."""
 
     def get_results(self, request: HttpRequest) -> None:
@@ -56,7 +55,8 @@ class EventChangeList(_ChangeList):
         self.paginator = paginator
         self.result_list = [found[key] for key in keys if key in found]
         self.result_count = paginator.count
-        self.full_result_count = None
+        # The same number, where there are no more to show: else Django offers to "show all".
+        self.full_result_count = None if self.query or self.get_filters_params() else paginator.count
         self.show_full_result_count = False
         self.show_admin_actions = True
         self.can_show_all = False
@@ -64,9 +64,14 @@ class EventChangeList(_ChangeList):
 
     def _keys(self, request: HttpRequest) -> list[int]:
         most = reading.KeyPaginator.most + 1
-        if not (self.query or self.has_active_filters or self.get_filters_params() or scope.is_set()):
-            return list(self.root_queryset.order_by("-pk").values_list("pk", flat=True)[:most])
+        params = self.get_filters_params()
         state = self.params.get(EventStateFilter.parameter_name)
+        if self.query:
+            return reading.searched(self.queryset, most=most, states=(state,) if state else ())
+        if not params and not scope.is_set():
+            return list(self.queryset.order_by("-pk").values_list("pk", flat=True)[:most])
+        if params.keys() == {EventTypeFilter.parameter_name} and not scope.is_set():
+            return reading.newest_of_type(self.queryset, most=most)
         return reading.newest(self.queryset, most=most, states=(state,) if state else ())
 
     @property
@@ -78,7 +83,7 @@ class EventChangeList(_ChangeList):
                 "value": described,
                 "without": self.get_query_string(remove=spec.removed_by()),
             }
-            for spec in self.filter_specs
+            for spec in cast("list[Removable]", self.filter_specs)
             if (described := spec.described(self))
         ]
         if self.query:
@@ -105,7 +110,7 @@ class EventChangeList(_ChangeList):
 
 
 class EventList(EventBase):
-    list_display = ["event", "instance", "state_shown", "received", "chat_and_message"]
+    list_display = ["event", "instance_shown", "outcome", "received", "chat_and_message"]
     list_display_links = ["event"]
     list_filter = [EventStateFilter, EventTypeFilter, ReceivedFilter, InstanceFilter]
     list_per_page = 100
@@ -180,13 +185,18 @@ class EventList(EventBase):
         exact = list(visible.filter(vzaps_id=text)[:1])
         if exact:
             return exact
-        begins = Q(name__startswith=text)
+        begins = searching.begins("name", text)
         if phone := searching.phone(text):
-            begins |= Q(phone__startswith=phone)
+            begins |= searching.begins("phone", phone)
         return list(visible.filter(begins)[: _MOST_NAMED + 1])
 
+    @admin.display(description=gettext_lazy("instance"))
+    def instance_shown(self, event: Event) -> SafeString:
+        """Whose it is. Not the field itself, whose names Django's list breaks nowhere."""
+        return format_html('<bdi class="vzaps-long">{}</bdi>', str(event.instance))
+
     @admin.display(description=gettext_lazy("state"))
-    def state_shown(self, event: Event) -> SafeString:
+    def outcome(self, event: Event) -> SafeString:
         """What became of it, and what handlers made of it."""
         said = words.outcomes(event.runs.all())
         return format_html('{}<span class="vzaps-quiet vzaps-below">{}</span>', display.event_state(event), said)
@@ -194,7 +204,7 @@ class EventList(EventBase):
     @admin.display(description=gettext_lazy("received"))
     def received(self, event: Event) -> SafeString:
         """How long ago and when it came, how late, and how often more."""
-        below = [display.moment(event.received_at), words.delay(event), words.duplicates(event)]
+        below = [_briefly(event.received_at), words.delay(event), words.duplicates(event)]
         filled = ((line,) for line in below if line)
         lines = format_html_join("", '<span class="vzaps-quiet vzaps-below">{}</span>', filled)
         return format_html("{}{}", display.ago(event.received_at), lines)
@@ -209,3 +219,7 @@ class EventList(EventBase):
             event.chat,
             event.message_id,
         )
+
+
+def _briefly(at: datetime) -> str:
+    return date_format(timezone.localtime(at) if timezone.is_aware(at) else at, "SHORT_DATETIME_FORMAT")

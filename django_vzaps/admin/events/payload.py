@@ -17,6 +17,7 @@ from django_vzaps.events import masking, parsing
 from django_vzaps.events.parsing import normalised
 from django_vzaps.models import Event
 from django_vzaps.models.fields import storable
+from django_vzaps.secret import MASK
 
 LONGEST: Final = 100_000
 _LONGEST_TEXT: Final = 20_000
@@ -124,7 +125,7 @@ class _Writer:
         longest = min(longest, max(self.left, _LONGEST_NAME))
         cut = len(text) - longest
         quoted = json.dumps(storable(_TOKEN.sub(_masked_token, text[:longest])), ensure_ascii=False)
-        html = escape(_INVISIBLE.sub(_written_out, quoted))
+        html = str(escape(_INVISIBLE.sub(_written_out, quoted)))
         if not text.isascii():
             html = f"<bdi>{html}</bdi>"
         if cut > 0:
@@ -195,7 +196,7 @@ def _placeholder(words: str) -> str:
 
 
 def _masked_token(found: re.Match[str]) -> str:
-    return f"{found[1]} {masking.MASK}" if found[1] else masking.MASK
+    return f"{found[1]} {MASK}" if found[1] else MASK
 
 
 def _written_out(found: re.Match[str]) -> str:
@@ -205,7 +206,7 @@ def _written_out(found: re.Match[str]) -> str:
 def _text_without_files(text: str) -> str:
     cut = len(text) - LONGEST
     clean = _BASE64.sub(lambda found: f"[{_sized(_('binary data'), len(found[0]) * 3 // 4)}]", text[:LONGEST])
-    html = escape(_INVISIBLE.sub(_written_out, storable(_TOKEN.sub(_masked_token, clean))))
+    html = str(escape(_INVISIBLE.sub(_written_out, storable(_TOKEN.sub(_masked_token, clean)))))
     if cut > 0:
         more = ngettext("%(count)d character more", "%(count)d characters more", cut) % {"count": cut}
         html += " " + _placeholder(more)

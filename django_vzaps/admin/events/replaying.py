@@ -123,9 +123,10 @@ class EventReplay(EventBase):
         said = [_done(report), *(f"{line[:1].upper()}{line[1:]}." for line in _left_out(report))]
         level = messages.WARNING if report.skipped else messages.SUCCESS
         self.message_user(request, " ".join(said), level)
-        if len(pks) == 1:
-            return HttpResponseRedirect(self.address(Event, "change", pks[0]))
-        return HttpResponseRedirect(self.address(Event, "changelist"))
+        return HttpResponseRedirect(self._after(pks))
+
+    def _after(self, pks: list[int]) -> str:
+        return self.address(Event, "change", pks[0]) if len(pks) == 1 else self.address(Event, "changelist")
 
     def _visible(self, request: HttpRequest, pks: list[int]) -> list[int]:
         """Those of instances the user may see: whoever posts the number of another finds nothing under it."""
@@ -142,6 +143,9 @@ class EventReplay(EventBase):
             "opts": self.opts,
             "media": self.media,
             "has_view_permission": True,
+            "count": len(pks),
+            "one": events.only("type", "state").first() if len(pks) == 1 else None,
+            "back": self._after(pks),
             "ids": ",".join(map(str, pks)),
             # Before the plan: what is handled meanwhile is not in it.
             "calls": _calls(pks),

@@ -14,7 +14,7 @@ from django_vzaps.events.inbound import InboundEvent, MessageEvent, ReadReceiptE
 from django_vzaps.models import Event
 from django_vzaps.models.fields import storable
 
-_LONGEST: Final = 1_000
+_LONGEST: Final = 600
 _LONGEST_NAME: Final = 200
 _MOST_IDS: Final = 20
 

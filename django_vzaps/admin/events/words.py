@@ -110,9 +110,7 @@ def _failed(runs: list[HandlerRun], *, may_replay: bool) -> list[Sentence]:
     sentences: list[Sentence] = [_failure(run) for run in failed]
     sentences += [
         format_html(
-            _(
-                "Handler {} was interrupted: it may have reached outside (sent a reply, say), or not. See whether it did."
-            ),
+            _("Handler {} was interrupted: it may have reached outside (sent a reply) or not. See whether it did."),
             _name(run),
         )
         for run in interrupted
