@@ -180,14 +180,16 @@ class InstanceChecks(InstanceBase):
                 "contradictions": check.contradictions,
             }
         if error is None:
-            self._tell(request, check)
+            self._tell(request, check, says_connection=name in ("check", "check_connection"))
         else:
             self.explain(request, error)
         return self.to_detail(instance)
 
-    def _tell(self, request: HttpRequest, check: _Check) -> None:
-        state = display.label(ConnectionState, check.instance.connection_state)
-        said = _("VZaps was asked. Connection: %(state)s.") % {"state": state}
+    def _tell(self, request: HttpRequest, check: _Check, *, says_connection: bool) -> None:
+        said = _("VZaps was asked.")
+        if says_connection:
+            state = display.label(ConnectionState, check.instance.connection_state)
+            said = _("VZaps was asked. Connection: %(state)s.") % {"state": state}
         if check.contradictions:
             text, level = _("Two of its answers contradict each other: see below."), messages.WARNING
         elif check.differences:
