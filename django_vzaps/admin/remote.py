@@ -72,10 +72,13 @@ class RemoteAdmin(ModelAdmin):
         )
         return None
 
-    def explain(self, request: HttpRequest, error: VZapsError) -> None:
-        """Say what happened, what it means and what to do, with a link to the operation if there is one."""
+    def explain(self, request: HttpRequest, error: VZapsError, *, about: models.Model | None = None) -> None:
+        """Say what happened, what it means and what to do, with a link to the operation if there is one.
+
+        ``about`` is named first, where several things are done at once.
+        """
         operation = getattr(error, "operation", None)
-        parts = (str(error), _meaning(error), self.operation_link(request, operation))
+        parts = (f"{about}:" if about else "", str(error), _meaning(error), self.operation_link(request, operation))
         self.message_user(
             request,
             format_html_join(" ", "{}", ([part] for part in parts if part)),

@@ -9,12 +9,10 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
-from django.db.models import Model
 from django.test import Client
-from django.urls import NoReverseMatch
 from django.utils import timezone
 
-from django_vzaps.admin.instances import InstanceAdmin, phases
+from django_vzaps.admin.instances import phases
 from django_vzaps.models import Instance, Operation, Pairing, Webhook
 from django_vzaps.services import sessions
 from django_vzaps.testing import FakeVZaps
@@ -263,16 +261,10 @@ def test_initials(name: str, expected: str) -> None:
     assert phases.initials(name) == expected
 
 
-def test_what_next_is_what_one_may_do(tab: PairingPage, staff_with: StaffWith, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_next_is_what_one_may_do(tab: PairingPage, staff_with: StaffWith) -> None:
     connect(tab.instance)
     webhook, detail = page("instance_webhook", tab.instance.pk), page("instance_change", tab.instance.pk)
-    message = "/message/"
-
-    def address_if_any(_admin: object, name: str, _instance: Instance) -> str:
-        assert name == "message"
-        return message
-
-    monkeypatch.setattr("django_vzaps.admin.instances.pairing.InstancePairing._address_if_any", address_if_any)
+    message = page("instance_send", tab.instance.pk)
 
     def offered(*permissions: str) -> set[str]:
         client = staff_with("view_instance", "pair_instance", *permissions)
@@ -284,21 +276,6 @@ def test_what_next_is_what_one_may_do(tab: PairingPage, staff_with: StaffWith, m
     assert offered("set_webhook_instance") == {webhook, detail}
     Webhook.objects.update_or_create(instance=tab.instance, defaults={"desired_events": ["Message"]})
     assert offered("set_webhook_instance") == {detail}
-
-
-def test_a_page_that_is_not_there_is_not_linked(tab: PairingPage, monkeypatch: pytest.MonkeyPatch) -> None:
-    connect(tab.instance)
-    real = InstanceAdmin.address
-
-    def address(admin: InstanceAdmin, model: type[Model], name: str, *args: object) -> str:
-        if name == "message":
-            raise NoReverseMatch
-        return real(admin, model, name, *args)
-
-    monkeypatch.setattr(InstanceAdmin, "address", address)
-    html = tab.open()
-    assert "Go to the instance" in html
-    assert "test message" not in html
 
 
 def test_the_time_runs_out(tab: PairingPage, fake_vzaps: FakeVZaps) -> None:

@@ -55,15 +55,13 @@ def shown(rows: dict[str, Any], fake_vzaps: FakeVZaps) -> dict[str, str]:
         connection_source=SCRIPT[:16],
         token=Secret(PLANTED),
     )
-    Account.objects.update(
-        name=hostile(100), sync_error=hostile(10_000), client_token=PLANTED, client_secret=Secret(PLANTED)
-    )
+    Account.objects.update(name=SCRIPT, sync_error=hostile(10_000), client_token=PLANTED, client_secret=Secret(PLANTED))
     for model, columns in (
         (Subscription, {"billing_status": hostile(255), "checkout_url": "javascript:alert(1)", "mode": SCRIPT}),
         (Webhook, {"actual_host_and_path": hostile(500), "actual_events": [hostile(500)], "desired_events": ["All"]}),
     ):
-        row, _made = model.objects.get_or_create(instance=instance)  # type: ignore[attr-defined]
-        model.objects.filter(pk=row.pk).update(**columns)  # type: ignore[attr-defined]
+        row, _made = model.objects.get_or_create(instance=instance)
+        model.objects.filter(pk=row.pk).update(**columns)
     Pairing.objects.update_or_create(instance=instance, defaults={"code": Secret(f"data:image/png;base64,{PLANTED}")})
     payload = {"type": "Message", "event": {"info": {"push_name": hostile(10_000)}, hostile(900): hostile(10_000)}}
     Event.objects.update(

@@ -73,7 +73,7 @@ def tell() -> None:
 def _charge(row: object) -> int | None:
     charges = Operation.objects.filter(kind=OperationKind.SUBSCRIBE)
     charge = charges.filter(instance=row).first() if isinstance(row, Instance) else None
-    return charge and charge.pk
+    return None if charge is None else charge.pk
 
 
 def populate() -> None:

@@ -75,10 +75,11 @@ def connection(instance: Instance) -> SafeString:
     asked_at = instance.connection_asked_at
     if asked_at is None:
         words: Any = _("never confirmed") if state == ConnectionState.STALE else _("not asked yet")
-    elif state == ConnectionState.STALE:
-        words = format_html(_("last heard {ago}"), ago=display.ago(asked_at))
     elif not instance.connection_source:
         words = display.ago(asked_at)
+    elif state == ConnectionState.STALE:
+        source = display.label(ConnectionSource, instance.connection_source)
+        words = format_html(_("last heard {ago} by {source}"), ago=display.ago(asked_at), source=source)
     elif instance.connection_source == ConnectionSource.API:
         words = format_html(_("confirmed {ago} by API"), ago=display.ago(asked_at))
     else:

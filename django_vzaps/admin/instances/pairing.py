@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect, JsonResponse
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
-from django.urls import NoReverseMatch, URLPattern, path
+from django.urls import URLPattern, path
 from django.utils.translation import gettext as _
 
 from django_vzaps import services
@@ -185,17 +185,11 @@ class InstancePairing(InstanceBase):
     def _what_next(self, request: HttpRequest, instance: Instance) -> list[dict[str, str]]:
         webhook = display.webhook_of(instance)
         steps = []
-        if self.has_send_permission(request) and (url := self._address_if_any("send", instance)):
-            steps.append({"url": url, "text": _("Send a test message")})
+        if self.has_send_permission(request):
+            steps.append({"url": self.address(Instance, "send", instance.pk), "text": _("Send a test message")})
         if self.has_set_webhook_permission(request) and (webhook is None or not webhook.is_managed or webhook.drift):
             steps.append({"url": self.address(Instance, "webhook", instance.pk), "text": _("Set the webhook")})
         return [*steps, {"url": self.address(Instance, "change", instance.pk), "text": _("Go to the instance")}]
-
-    def _address_if_any(self, name: str, instance: Instance) -> str:
-        try:
-            return self.address(Instance, name, instance.pk)
-        except NoReverseMatch:
-            return ""
 
 
 def _watcher_of(request: HttpRequest) -> str:

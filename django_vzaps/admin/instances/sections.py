@@ -59,7 +59,7 @@ SECTIONS: Final[list[tuple[Any, dict[str, Any]]]] = [
                 "webhook_found",
                 "webhook_difference",
                 "webhook_old_secret",
-                "webhook_health",
+                "webhook_deliveries",
             ]
         },
     ),
@@ -235,7 +235,7 @@ class InstanceSections(InstanceBase):
         )
 
     @admin.display(description=pgettext_lazy("webhook", "deliveries"))
-    def webhook_health(self, instance: Instance) -> SafeString | str:
+    def webhook_deliveries(self, instance: Instance) -> SafeString | str:
         """Whether VZaps says that it could not deliver."""
         webhook = display.webhook_of(instance)
         if webhook is None or not webhook.is_managed or webhook.healed_at is None:
