@@ -32,7 +32,7 @@ def words(cell: object) -> str:
         ({"connected": True, "connection_source": "api", "age": 40}, "connected confirmed 40 seconds ago by API"),
         ({"connected": True, "connection_source": "webhook", "age": 300},
          "connected reported 5 minutes ago by webhook"),
-        ({"connected": True, "connection_source": "api", "age": 10800}, "stale last heard 3 hours ago"),
+        ({"connected": True, "connection_source": "api", "age": 10800}, "stale last heard 3 hours ago by API"),
         ({"connected": True}, "stale never confirmed"),
         ({"connected": False, "phone": "5511", "connection_source": "realtime", "age": 7200},
          "disconnected reported 2 hours ago by realtime"),
