@@ -48,6 +48,9 @@ class BatchKindFilter(ChoicesFilter):
     choices_class = BatchKind
     column = "kind"
 
+    def lookups(self, request: HttpRequest, model_admin: _Admin) -> Iterable[tuple[str, str]]:
+        return [(kind.value, capfirst(str(kind.label))) for kind in BatchKind]
+
 
 class BatchStateFilter(admin.SimpleListFilter):
     """What somebody looks for: what is under way, and what went wrong."""
@@ -174,6 +177,11 @@ class BatchAdmin(ReadOnlyAdmin, StartsBatches):
             *super().get_urls(),
         ]
 
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Django's list under the name of what it lists."""
+        title = capfirst(str(self.opts.verbose_name_plural))
+        return super().changelist_view(request, {"title": title, **(extra_context or {})})
+
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
@@ -186,7 +194,6 @@ class BatchAdmin(ReadOnlyAdmin, StartsBatches):
             **self._page(request, batch),
             "title": capfirst(str(batch)),
             "opts": self.opts,
-            "original": batch,
             "media": self.media,
             "has_view_permission": True,
             **(extra_context or {}),
@@ -339,7 +346,10 @@ class BatchAdmin(ReadOnlyAdmin, StartsBatches):
                     "seen": walked(item),
                     "detail": display.from_outside(item.detail) if item.detail else "",
                     "operation": self.operation_link(request, item.operation),
-                    "outcome": display.outcome(item.operation) if item.operation else "",
+                    # Only where it says more: the operation is still running, or was settled meanwhile.
+                    "outcome": display.outcome(item.operation)
+                    if item.operation and item.operation.outcome != item.state
+                    else "",
                     "finished": display.ago(item.finished_at) if item.finished_at else "",
                 }
             )

@@ -16,11 +16,12 @@ from django.utils.translation import gettext as _
 
 from django_vzaps import services
 from django_vzaps.admin.remote import RemoteAdmin, actor_of
-from django_vzaps.models import Account, Batch, BatchItem, BatchKind
+from django_vzaps.models import Account, Batch, BatchItem, BatchKind, Instance
 from django_vzaps.services import VZapsError
 from django_vzaps.services.batches import progress_of
 
-_AT_ONCE: Final = 2000
+#: In the history of so many; somebody waits for it.
+LOGGED_ONE_BY_ONE: Final = 1000
 
 
 class StartsBatches(RemoteAdmin):
@@ -88,25 +89,22 @@ class StartsBatches(RemoteAdmin):
             "total": batch.total,
         }
         self.log_change(request, batch, words)
+        if batch.total > LOGGED_ONE_BY_ONE:
+            return  # each has an operation that names the user
         column = "account" if batch.kind == BatchKind.SYNC_ACCOUNT else "instance"
+        content_type = ContentType.objects.get_for_model(Account if column == "account" else Instance)
         rows = BatchItem.objects.filter(batch=batch).order_by("pk").values_list(f"{column}_id", f"{column}__name")
-        content_type = ContentType.objects.get_for_model(BatchItem._meta.get_field(column).related_model)  # type: ignore[arg-type]
-        entries: list[LogEntry] = []
-        for pk, name in rows.iterator(chunk_size=_AT_ONCE):
-            entries.append(
-                LogEntry(
-                    user_id=actor_of(request).pk,
-                    content_type=content_type,
-                    object_id=str(pk),
-                    object_repr=(name or "")[:200],
-                    action_flag=CHANGE,
-                    change_message=words,
-                )
+        LogEntry.objects.bulk_create(
+            LogEntry(
+                user_id=actor_of(request).pk,
+                content_type=content_type,
+                object_id=str(pk),
+                object_repr=name[:200],
+                action_flag=CHANGE,
+                change_message=words,
             )
-            if len(entries) == _AT_ONCE:
-                LogEntry.objects.bulk_create(entries)
-                entries = []
-        LogEntry.objects.bulk_create(entries)
+            for pk, name in rows
+        )
 
 
 def may_see_batch(request: HttpRequest, batch: Batch) -> bool:

@@ -22,7 +22,7 @@ from django.utils.translation import gettext_lazy
 from django_vzaps import conf, services
 from django_vzaps.admin.instances.base import InstanceBase
 from django_vzaps.admin.instances.forms import EventsField
-from django_vzaps.admin.instances.selection import NAMED, Survey, packed, survey, unpacked
+from django_vzaps.admin.instances.selection import Survey, packed, survey, unpacked
 from django_vzaps.admin.starting import StartsBatches
 from django_vzaps.models import Account, Batch, BatchKind, Instance
 from django_vzaps.services import VZapsError
@@ -102,6 +102,9 @@ BULKS: Final[Mapping[BatchKind, Bulk]] = {
 
 
 class InstanceActions(InstanceBase, StartsBatches):
+    class Media:
+        css = {"all": ["django_vzaps/batches.css"]}
+
     actions = ["sync_selected", "restart_selected", "set_webhook_selected", "delete_on_vzaps"]
 
     def get_actions(self, request: HttpRequest, action_location: Any = None) -> dict[str, Any]:
@@ -221,6 +224,7 @@ class InstanceActions(InstanceBase, StartsBatches):
             initial={**ticked, "selection": packed(chosen), "figures": found.figures, "public_id": uuid.uuid4()}
         )
         named = found.named()
+        apart_named = found.named(only_set_apart=True) if found.set_apart else []
         context = {
             **self.page_context(request, None, bulk.title),
             "kind": found.kind.value,
@@ -234,7 +238,8 @@ class InstanceActions(InstanceBase, StartsBatches):
             "elsewhere": found.elsewhere,
             "named": named,
             "more": len(found.pks) - len(named),
-            "named_at_most": NAMED,
+            "apart_named": apart_named,
+            "apart_more": len(found.set_apart) - len(apart_named),
             "usual_events": ", ".join(conf.current().webhook_events),
         }
         request.current_app = self.admin_site.name

@@ -80,10 +80,11 @@ class Survey:
         """What the person was told, to notice where it has changed."""
         return f"{len(self.pks)}/{len(self.set_apart)}"
 
-    def named(self) -> list[Instance]:
+    def named(self, *, only_set_apart: bool = False) -> list[Instance]:
         """The first of them."""
-        found = Instance.objects.in_bulk(self.pks[:NAMED])
-        return [found[pk] for pk in self.pks[:NAMED] if pk in found]
+        pks = [pk for pk in self.pks if pk in self.set_apart] if only_set_apart else self.pks
+        found = Instance.objects.in_bulk(pks[:NAMED])
+        return [found[pk] for pk in pks[:NAMED] if pk in found]
 
 
 def survey(kind: BatchKind, instances: QuerySet[Any], chosen: Sequence[int]) -> Survey:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import IntegrityError, transaction
@@ -19,8 +19,6 @@ from django_vzaps.services.attempts import Actor, refuse_if_read_only
 from django_vzaps.services.batches.kinds import verb_of
 from django_vzaps.services.batches.running import finish, wake
 from django_vzaps.services.errors import ChangeFailed
-
-_AT_ONCE: Final = 2000
 
 
 def start(
@@ -116,9 +114,7 @@ def _recorded(
         total=len(pks),
     )
     column = "account_id" if verb_of(kind).is_about_accounts else "instance_id"
-    for first in range(0, len(pks), _AT_ONCE):
-        some = pks[first : first + _AT_ONCE]
-        BatchItem.objects.bulk_create([BatchItem(batch=batch, **{column: pk}) for pk in some])
+    BatchItem.objects.add(batch, column, pks)
     return batch
 
 
