@@ -10,7 +10,7 @@ from django.db import connections
 from django.test import Client
 
 from django_vzaps.models import Account, Instance, Operation, OperationKind, OperationOutcome
-from django_vzaps.services import webhooks
+from django_vzaps.services import sessions, webhooks
 from django_vzaps.testing import FakeVZaps
 from tests.admin.conftest import page, said, text_of
 
@@ -141,8 +141,7 @@ def test_a_webhook_of_somebody_elses_is_named_before_it_is_replaced(
 
 
 def test_check_now_says_what_vzaps_says(instance: Instance, browser: Client, fake_vzaps: FakeVZaps) -> None:
-    browser.post(page("instance_pair", instance.pk))
-    browser.post(page("instance_pair_poll", instance.pk), {"qr": "1"})
+    sessions.qr(instance)
     fake_vzaps.scan(instance.vzaps_id, phone="5511999990000")
     Instance.objects.update(connected=None)
     response = browser.post(page("instance_check", instance.pk))
