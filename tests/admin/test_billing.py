@@ -482,6 +482,17 @@ def test_a_link_that_is_none_of_the_webs_is_not_made(
     assert "Open VZaps" not in html
 
 
+def test_an_address_beside_a_charged_card_is_no_checkout(
+    url: str, key: dict[str, str], instance: Instance, browser: Client, fake_vzaps: FakeVZaps
+) -> None:
+    fake_vzaps.billing_lag = 50
+    browser.post(url, key)
+    Operation.objects.update(answer={"mode": "direct", "url": "https://receipts.example.org/1"})
+    html = text_of(browser.get(result(instance)))
+    assert phase_of(html) == "unverified"
+    assert "Do not pay again anywhere else." in html
+
+
 def test_a_link_on_the_instances_page_is_the_webs_too(instance: Instance, browser: Client) -> None:
     Instance.objects.update(url="javascript:alert(1)")
     instance.subscription.checkout_url = "javascript:alert(2)"

@@ -337,6 +337,15 @@ def test_search_finds_by_name_id_and_request(
             assert listed(browser, q=term) == found, term
 
 
+def test_a_name_that_many_begin_with_loses_none(
+    instance: Instance, browser: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others = [Instance.objects.create(account=instance.account, vzaps_id=f"VZ{n}", name=f"Store {n}") for n in range(4)]
+    operations = [made(other) for other in others]
+    monkeypatch.setattr("django_vzaps.admin.operations.FEW", 1)
+    assert listed(browser, q="store") == operations[::-1]
+
+
 # Who may see what
 
 

@@ -1,0 +1,51 @@
+"""Where an operation stands."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from django_vzaps.models import Operation, OperationOutcome
+
+
+class Phase(StrEnum):
+    """Where an operation stands, told apart more finely than by its outcome."""
+
+    RUNNING = "running"
+    OVERDUE = "overdue"
+    #: A page of VZaps' is open, on which somebody has to pay.
+    CHECKOUT = "checkout"
+    #: VZaps, or a person, said that it was carried out; nothing that was read shows it yet.
+    UNVERIFIED = "unverified"
+    VERIFIED = "verified"
+    #: VZaps said that it was carried out, and nobody waits for more.
+    DONE = "done"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    #: A person's word stands for VZaps'.
+    SAID_DONE = "said-done"
+    SAID_NOT_DONE = "said-not-done"
+    #: Written by a newer version.
+    OTHER = "other"
+
+
+def phase_of(operation: Operation) -> Phase:
+    """Where it stands."""
+    match operation.outcome:
+        case OperationOutcome.RUNNING:
+            return Phase.OVERDUE if operation.is_overdue else Phase.RUNNING
+        case OperationOutcome.UNKNOWN:
+            return Phase.UNKNOWN
+        case OperationOutcome.FAILED:
+            return Phase.SAID_NOT_DONE if operation.settled_by_id else Phase.FAILED
+        case OperationOutcome.SUCCEEDED:
+            return _succeeded(operation)
+        case _:
+            return Phase.OTHER
+
+
+def _succeeded(operation: Operation) -> Phase:
+    if operation.confirmed_at is not None:
+        return Phase.VERIFIED
+    if operation.lock is not None:
+        return Phase.CHECKOUT if operation.checkout_url else Phase.UNVERIFIED
+    return Phase.SAID_DONE if operation.settled_by_id else Phase.DONE
