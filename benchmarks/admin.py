@@ -1,13 +1,16 @@
-"""How the admin's list pages keep up with their tables: queries, and time as a ratio of a large site's to a small one's.
+"""How the admin's list pages keep up with their tables: queries, and the time of a large site to that of a small one.
 
-    python benchmarks/admin.py [--quick] [--only WORDS] [--database postgres://postgres@127.0.0.1:5432/ | --database sqlite]
+    python benchmarks/admin.py [--quick] [--only WORDS] [--rounds N] [--database postgres://postgres@127.0.0.1:5432/]
 
-The small site has 1,000 instances and 10,000 events, the large one 100,000 and 1,000,000. Each is a database of its own,
-which is removed at the end, also after Ctrl-C; needs psycopg and a PostgreSQL in which it may create databases, or
-SQLite's files in a temporary folder. Every list page of every model that the package registers is asked for in this
-process by the test client, with middleware, session and a superuser: plain, by each filter, by each order, searched, and
-the last page. The two sites take turns and so do the pages, so that what else the machine does falls on all alike.
-About five minutes, most of them for the rows; ``--quick`` is a smoke test of a tenth of that size.
+The small site has 1,000 instances and 10,000 events, the large one 100,000 and 1,000,000. Each is a database of its
+own, which is removed at the end, also after Ctrl-C: in a PostgreSQL where databases may be created (needs psycopg), or
+with ``--database sqlite`` a file in a temporary folder. Every list page of every model that the package registers is
+asked for in this process by the test client, with middleware, session and a superuser: plain, by each filter, by each
+order, searched, and the last page. The two sites take turns and so do the pages, so that what else the machine does
+falls on all alike. Five to ten minutes, two of them for the rows; ``--quick`` is a smoke test with a tenth of them.
+
+A page of the large site may have more rows than the small site's, where a filter finds few there: their ratio is not of
+like and like, and is no miss of the goal.
 """
 
 from __future__ import annotations
@@ -97,7 +100,7 @@ def configure(databases: dict[str, Any]) -> None:
             }
         ],
         STATIC_URL="static/",
-        SECRET_KEY="benchmark",
+        SECRET_KEY="for the benchmark only",  # noqa: S106
         ROOT_URLCONF=__name__,
         ALLOWED_HOSTS=["*"],
         USE_TZ=True,
@@ -119,6 +122,7 @@ class Page:
 
     name: str
     paths: dict[str, str]
+    rows: dict[str, int] = field(default_factory=dict)
     queries: dict[str, int] = field(default_factory=dict)
     seconds: dict[str, list[float]] = field(default_factory=lambda: {SMALL: [], LARGE: []})
 
@@ -128,6 +132,10 @@ class Page:
     @property
     def ratio(self) -> float:
         return self.milliseconds(LARGE) / self.milliseconds(SMALL)
+
+    @property
+    def misses(self) -> bool:
+        return self.ratio > GOAL and self.rows[SMALL] == self.rows[LARGE]
 
 
 class Visitor:
@@ -165,7 +173,7 @@ class Visitor:
             self.get(site, page.paths[site])
         page.queries[site] = len(captured)
 
-    def pages(self) -> Iterator[Page]:
+    def pages(self, only: str) -> Iterator[Page]:
         """Every list page there is: plain, filtered, ordered, searched, and the last one."""
         from django.contrib import admin
         from django.test.utils import setup_test_environment, teardown_test_environment
@@ -186,11 +194,16 @@ class Visitor:
                     **_orders(page),
                     **{f"?{urlencode({'q': words})}": f"search {words}" for words in SEARCHES.get(name, [])},
                 }
-                for query, what in queries.items():
-                    yield Page(f"{name}, {what}", dict.fromkeys(shown, path + query))
+                found = [Page(f"{name}, {what}", dict.fromkeys(shown, path + query)) for query, what in queries.items()]
                 if page.paginator.num_pages > 1:
                     last = {site: f"{path}?p={cl.paginator.num_pages}" for site, cl in shown.items()}
-                    yield Page(f"{name}, last page", last)
+                    found.append(Page(f"{name}, last page", last))
+                for each in found:
+                    if only in each.name:
+                        each.rows = {
+                            site: len(self.get(site, to).context["cl"].result_list) for site, to in each.paths.items()
+                        }
+                        yield each
         finally:
             teardown_test_environment()
 
@@ -252,7 +265,7 @@ def fill(sizes: dict[str, Size]) -> None:
 
 def measure(*, rounds: int, only: str) -> None:
     visitor = Visitor()
-    pages = [page for page in visitor.pages() if only in page.name]
+    pages = list(visitor.pages(only))
     for site in (SMALL, LARGE):
         for page in pages:
             visitor.get(site, page.paths[site])  # templates and the database's cache are warm
@@ -262,18 +275,20 @@ def measure(*, rounds: int, only: str) -> None:
             for site in (SMALL, LARGE) if number % 2 else (LARGE, SMALL):
                 visitor.time(page, site)
     width = max(len(page.name) for page in pages)
-    print(f"\n{'list page':{width}}   queries   small, ms   large, ms   ratio")
+    print(f"\n{'list page':{width}}   queries        rows   small, ms   large, ms   ratio")
     for page in pages:
         queries = f"{page.queries[SMALL]}" + (
             "" if page.queries[SMALL] == page.queries[LARGE] else f" / {page.queries[LARGE]}"
         )
-        marks = " *" * (page.ratio > GOAL) + " q" * (max(page.queries.values()) > MOST_QUERIES)
+        rows = " / ".join(dict.fromkeys(str(page.rows[site]) for site in (SMALL, LARGE)))
+        marks = " *" * page.misses + " q" * (max(page.queries.values()) > MOST_QUERIES)
         figures = f"{page.milliseconds(SMALL):9.1f}   {page.milliseconds(LARGE):9.1f}   {page.ratio:5.2f}"
-        print(f"{page.name:{width}}   {queries:>7}   {figures}{marks}")
-    slow = sum(page.ratio > GOAL for page in pages)
+        print(f"{page.name:{width}}   {queries:>7}   {rows:>9}   {figures}{marks}")
+    slow, many = sum(page.misses for page in pages), sum(max(page.queries.values()) > MOST_QUERIES for page in pages)
     print(
-        f"\nmedians of {rounds}; goal: at most {GOAL} times the small site's time, missed (*) by {slow} of {len(pages)}"
+        f"\n{len(pages)} pages, medians of {rounds}. At most {GOAL} times the small site's time: missed by {slow} (*)."
     )
+    print(f"At most {MOST_QUERIES} queries: missed by {many} (q).")
 
 
 def main() -> int:

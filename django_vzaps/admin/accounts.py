@@ -24,7 +24,7 @@ from django.utils.translation import gettext_lazy
 from django_vzaps import conf, scope, services
 from django_vzaps.admin import display
 from django_vzaps.admin.batches import walked
-from django_vzaps.admin.paging import counted
+from django_vzaps.admin.paging import counted, limited
 from django_vzaps.admin.starting import StartsBatches, may_see_batch
 from django_vzaps.admin.themes import ChangeList
 from django_vzaps.models import Account, Batch, BatchItem, BatchItemState, BatchKind, Instance
@@ -120,8 +120,11 @@ def facts_of(request: HttpRequest, accounts: Sequence[Account]) -> dict[int, Fac
         "attention": Q(reported_state=ReportedState.DISCONNECTED) | (is_up & is_stale),
     }
     counts = counted(
-        {(pk, name): [present.filter(which, account=pk)] for pk in pks for name, which in wanted.items()},
-        most=COUNTED,
+        {
+            (pk, name): [limited(present.filter(which, account=pk), most=COUNTED)]
+            for pk in pks
+            for name, which in wanted.items()
+        },
         using=present.db,
     )
     open_items = BatchItem.objects.filter(

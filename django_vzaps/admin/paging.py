@@ -53,20 +53,22 @@ class CountingPaginator(CappedPaginator):
 
     @cached_property
     def counts(self) -> dict[str, int]:
-        """How many there are of each, one more than :attr:`most` where there are more."""
+        """How many there are of each; its own are called by the empty name."""
         own = cast("QuerySet[Any]", self.object_list)
-        return counted({"": [own], **self._beside}, most=self.most, using=own.db)
+        return counted({"": [limited(own, most=self.most)], **self._beside}, using=own.db)
 
     @cached_property
     def _counted(self) -> int:
         return self.counts[""]
 
 
-def counted(rows: Mapping[Name, Sequence[Rows]], *, most: int, using: str) -> dict[Name, int]:
-    """How many of each there are, in one query; of no rows more than ``most`` and one are looked at.
+def limited(rows: QuerySet[Any], *, most: int) -> QuerySet[Any]:
+    """Of ``rows`` what has to be looked at to count them, or to see that there are more than ``most``."""
+    return rows.order_by().values("pk")[: most + 1]
 
-    Django would take a query for each.
-    """
+
+def counted(rows: Mapping[Name, Sequence[Rows]], *, using: str) -> dict[Name, int]:
+    """How many of each there are, in one query; Django would take one for each."""
     if not rows:
         return {}
     counts: list[str] = []
@@ -75,9 +77,7 @@ def counted(rows: Mapping[Name, Sequence[Rows]], *, most: int, using: str) -> di
         count = ["0"]
         for part in parts:
             try:
-                statement, values = (
-                    part if isinstance(part, tuple) else compiled(part.order_by()[: most + 1].values("pk"))
-                )
+                statement, values = part if isinstance(part, tuple) else compiled(part)
             except EmptyResultSet:  # as of none()
                 continue
             count.append(f"(SELECT COUNT(*) FROM ({statement}) AS counted)")  # noqa: S608 - Django's, or our own

@@ -10,7 +10,7 @@ from django.db import connections
 from django.test import Client
 
 from django_vzaps.models import Account, Instance, Operation, OperationKind, OperationOutcome
-from django_vzaps.services import sessions, webhooks
+from django_vzaps.services import webhooks
 from django_vzaps.testing import FakeVZaps
 from tests.admin.conftest import page, said, text_of
 

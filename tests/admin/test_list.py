@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from django.test import Client
 from django.utils import timezone
 
-from django_vzaps.admin.instances import filters
+from django_vzaps.admin.instances import filters, strip
 from django_vzaps.admin.paging import CappedPaginator
 from django_vzaps.models import (
     Account,
@@ -55,7 +55,7 @@ def test_an_empty_strip_is_quiet(account: Account, browser: Client) -> None:
 
 
 def test_counts_end_at_a_limit(account: Account, browser: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(CappedPaginator, "most", 2)
+    monkeypatch.setattr(strip, "MOST", 2)
     for number in range(4):
         instance = make(account, f"n{number}", connected=None if number else True)
         Subscription.objects.create(instance=instance, state="unpaid")

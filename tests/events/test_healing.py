@@ -78,6 +78,30 @@ def test_what_was_lost_is_recovered_once(fake_vzaps: FakeVZaps, instance: Instan
     assert instance.webhook.healed_at is not None
 
 
+def test_the_newest_failure_is_remembered_while_it_is_listed(fake_vzaps: FakeVZaps, instance: Instance) -> None:
+    fake_vzaps.faults.webhooks.lose(2)
+    fake_vzaps.receive(instance.vzaps_id, "one")
+    fake_vzaps.receive(instance.vzaps_id, "two")
+    healing.heal(instance)
+    newest = FailedDelivery.objects.latest("failed_at").failed_at
+    instance.webhook.refresh_from_db()
+    assert instance.webhook.last_failure_at == newest is not None
+    assert instance.webhook.health == "failing"
+
+    fake_vzaps.faults.add("logs_search", status=500, times=None)
+    healing.heal(instance)
+    instance.webhook.refresh_from_db()
+    assert instance.webhook.last_failure_at == newest, "what was not read says nothing"
+
+    fake_vzaps.faults.clear()
+    for log in fake_vzaps.logs(instance.vzaps_id):
+        log.status = "delivered"
+    healing.heal(instance)
+    instance.webhook.refresh_from_db()
+    assert instance.webhook.last_failure_at is None
+    assert instance.webhook.health == "ok"
+
+
 def test_a_log_without_failures_costs_one_call(fake_vzaps: FakeVZaps, instance: Instance) -> None:
     fake_vzaps.variants.omit_from_list = {"total", "total_pages"}
     fake_vzaps.receive(instance.vzaps_id, "one")

@@ -82,7 +82,7 @@ class InstanceChangeList(ChangeList):
             items.append(
                 {
                     "label": label,
-                    "count": number(count, most=paginator.most, is_cut=is_cut),
+                    "count": number(count, most=strip.MOST, is_cut=is_cut),
                     "tone": tone if count else "none",
                     "query": urlencode({filter_class.parameter_name: value}),
                     "is_current": shown.get(filter_class.parameter_name, [None])[-1] == value,

@@ -7,7 +7,7 @@ from typing import Any, Final
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 
-from django_vzaps.admin import display
+from django_vzaps.admin import display, outcomes
 from django_vzaps.admin.instances.check import comparison_for
 from django_vzaps.admin.instances.offers import SECTION_OFFERS, TOOLS, InstanceOffers
 from django_vzaps.models import Event, Instance, Operation
@@ -72,7 +72,7 @@ class InstanceDetail(InstanceOffers):
             {
                 "url": self.address(Operation, "change", operation.pk),
                 "name": str(operation),
-                "outcome": display.outcome(operation),
+                "outcome": outcomes.badge(operation),
                 "started": display.ago(operation.started_at),
                 "actor": operation.actor,
             }

@@ -43,7 +43,7 @@ TRIAL_ENDING: Final = "trial_ending"
 OVERDUE: Final = "overdue"
 FAILED: Final = "yes"
 #: Of the newest so many failed events it is asked whose they are.
-FAILURES_READ: Final = 5_000
+FAILURES_READ: Final = 2_000
 
 
 class StateFilter(admin.SimpleListFilter):

@@ -109,7 +109,7 @@ class InstanceList(InstanceBase):
     ) -> CountingPaginator:
         """One that counts the strip as well."""
         instances = cast("InstanceQuerySet", self.get_queryset(request))
-        beside = strip.arms(instances, most=CountingPaginator.most)
+        beside = strip.arms(instances)
         return CountingPaginator(queryset, per_page, orphans, allow_empty_first_page, beside=beside)
 
     def get_search_results(

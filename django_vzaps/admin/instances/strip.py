@@ -25,7 +25,7 @@ from django_vzaps.admin.instances.filters import (
     WebhookFilter,
     newest_failures,
 )
-from django_vzaps.admin.paging import Rows, compiled
+from django_vzaps.admin.paging import Rows, compiled, limited
 from django_vzaps.models import ConnectionState, Event, EventState, Instance, Subscription, Webhook, WebhookHealth
 from django_vzaps.models.instance import InstanceQuerySet
 
@@ -40,29 +40,34 @@ STRIP: Final[list[tuple[Any, str, type[StateFilter], str]]] = [
     (_("webhook drift"), "warning", WebhookFilter, WebhookHealth.DRIFTED),
     (_("failed events"), "bad", FailedFilter, FAILED),
 ]
+#: More than this are not counted.
+MOST: Final = 5_000
 #: Not shown: whether there are more failed events than are looked at.
 FAILURES: Final = "failures"
 
 
-def arms(instances: InstanceQuerySet, *, most: int) -> dict[str, list[Rows]]:
+def arms(instances: InstanceQuerySet) -> dict[str, list[Rows]]:
     """The rows to count, by filter and value, of those of ``instances`` that are present on VZaps."""
+    failures = Event.objects.filter(state=EventState.FAILED)
+    found = {key(filter_class, value): _rows(instances, filter_class, value) for _l, _t, filter_class, value in STRIP}
+    return found | {FAILURES: [limited(failures, most=FAILURES_READ)]}
+
+
+def _rows(instances: InstanceQuerySet, filter_class: type[StateFilter], value: str) -> list[Rows]:
     present = instances.present()
-    found: dict[str, list[Rows]] = {FAILURES: [Event.objects.filter(state=EventState.FAILED)]}
-    for _label, _tone, filter_class, value in STRIP:
-        rows: list[Rows]
-        if filter_class is BillingFilter:
-            rows = [_present(Subscription.objects.filter(BillingFilter.condition(value)), instances)]
-        elif filter_class is WebhookFilter:
-            rows = [_present(Webhook.objects.filter(Webhook.in_health(value)), instances)]
-        elif filter_class is FailedFilter:
-            rows = [_with_failures(instances, most=most)]
-        elif value == ConnectionState.STALE:
-            # Each a stretch of the index; both at once would be looked for among all that are connected.
-            rows = [present.stale_since_a_time(), present.stale_without_a_time()]
-        else:
-            rows = [filter_class.chosen(present, value)]
-        found[key(filter_class, value)] = rows
-    return found
+    rows: list[QuerySet[Any]]
+    if filter_class is FailedFilter:
+        return [_with_failures(instances)]
+    if filter_class is BillingFilter:
+        rows = [_present(Subscription.objects.filter(BillingFilter.condition(value)), instances)]
+    elif filter_class is WebhookFilter:
+        rows = [_present(Webhook.objects.filter(Webhook.in_health(value)), instances)]
+    elif value == ConnectionState.STALE:
+        # Each a stretch of the index; both at once would be looked for among all that are connected.
+        rows = [present.stale_since_a_time(), present.stale_without_a_time()]
+    else:
+        rows = [filter_class.chosen(present, value)]
+    return [limited(part, most=MOST) for part in rows]
 
 
 def key(filter_class: type[StateFilter], value: str) -> str:
@@ -81,7 +86,7 @@ def _present(rows: QuerySet[Any], instances: InstanceQuerySet) -> QuerySet[Any]:
     return rows.filter(instance__in=instances.order_by().values("pk")) if _is_limited(instances) else rows
 
 
-def _with_failures(instances: InstanceQuerySet, *, most: int) -> Rows:
+def _with_failures(instances: InstanceQuerySet) -> Rows:
     """The instances behind the newest failures. Django does not tell different ones apart below a limit."""
     newest, parameters = newest_failures()
     table = Instance._meta.db_table
@@ -95,7 +100,7 @@ def _with_failures(instances: InstanceQuerySet, *, most: int) -> Rows:
         except EmptyResultSet:  # as of none()
             return instances.none()
         statement, parameters = f"{statement} AND instance_id IN ({limit})", [*parameters, *more]
-    return f"{statement} LIMIT %s", [*parameters, most + 1]
+    return f"{statement} LIMIT %s", [*parameters, MOST + 1]
 
 
 def _is_limited(instances: InstanceQuerySet) -> bool:
