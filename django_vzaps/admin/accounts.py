@@ -19,7 +19,7 @@ from django.utils.formats import number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from django_vzaps import conf, scope, services
 from django_vzaps.admin import display
@@ -192,7 +192,7 @@ class AccountAdmin(StartsBatches):
         url = f"{self.address(Instance, 'changelist')}?{urlencode({'account__id__exact': account.pk})}"
         return format_html('<a href="{}">{}</a>', url, capped(account.facts.present))
 
-    @admin.display(description=gettext_lazy("connected"))
+    @admin.display(description=pgettext_lazy("instances", "connected"))
     def connected_shown(self, account: Any) -> str:
         """How many are connected, as was heard not long ago."""
         return capped(account.facts.connected) if hasattr(account, "facts") else display.NOTHING

@@ -19,7 +19,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy, ngettext, pgettext
 from django.views.decorators.cache import never_cache
 
 from django_vzaps import scope, services
@@ -393,7 +393,7 @@ def state_of(batch: Batch, progress: Progress) -> SafeString:
     elif progress.stopped:
         tone, words = "warning", _("stopped")
     else:
-        tone, words = "good", _("finished")
+        tone, words = "good", pgettext("batch", "finished")
     return format_html('<span class="vzaps-badge vzaps-{}">{}</span>', tone, words)
 
 

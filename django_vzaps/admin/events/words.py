@@ -118,9 +118,9 @@ def _failed(runs: list[HandlerRun], *, may_replay: bool) -> list[Sentence]:
     if not sentences:
         sentences.append(_("It could not even be offered to handlers: the log of the worker says why."))
     if may_replay and interrupted:
-        sentences.append(_("If what it does was not done, press Replay and choose what was interrupted too."))
+        sentences.append(_("If what it does was not done, press “Replay” and choose what was interrupted too."))
     elif may_replay:
-        sentences.append(_("It is not tried again by itself. Mend the cause, then press Replay."))
+        sentences.append(_("It is not tried again by itself. Mend the cause, then press “Replay”."))
     else:
         sentences.append(_("It is not tried again by itself: somebody with the permission to replay can do it."))
     return [*sentences, *_left_out(runs)]

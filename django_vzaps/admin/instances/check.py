@@ -17,6 +17,7 @@ from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 from django_vzaps import services
 from django_vzaps.admin import display
@@ -277,7 +278,7 @@ def _webhook(instance: Instance) -> _Known:
         return _Known(facts={}, at=None)
     facts = {_("Address"): webhook.actual_host_and_path or _("no address")}
     if webhook.actual_events is not None:
-        facts[_("Events")] = ", ".join(webhook.actual_events) or _("none")
+        facts[_("Events")] = ", ".join(webhook.actual_events) or pgettext("events", "none")
     return _Known(facts=facts, at=webhook.checked_at)
 
 
