@@ -1,4 +1,4 @@
-"""The main job in Chromium, through the pages that people see. With SCREENSHOTS=<folder>, the README's pictures too."""
+"""The main job in Chromium, through the pages that people see. With SCREENSHOTS=<folder>, the README's picture of the phone too."""
 
 from __future__ import annotations
 
@@ -47,7 +47,6 @@ def test_create_subscribe_pair_ping_and_pong(demo: Demo, page: Page) -> None:
     page.get_by_role("button", name="Pair").click()
     code = page.get_by_role("img", name="QR code to scan with WhatsApp")
     expect(code).to_be_visible()
-    picture(page, "pairing")
 
     phone.goto(f"{demo.fake}/phone")
     phone.get_by_role("button", name=f"Scan {NAME}").click()
@@ -70,7 +69,6 @@ def test_create_subscribe_pair_ping_and_pong(demo: Demo, page: Page) -> None:
 
     page.goto(f"{demo.site}/admin/django_vzaps/instance/")
     expect(page.get_by_role("link", name=NAME)).to_be_visible()
-    picture(page, "instances")
 
 
 def picture(page: Page, name: str) -> None:

@@ -73,19 +73,20 @@ class InstanceChangeList(ChangeList):
 
     @property
     def strip(self) -> list[dict[str, Any]]:
-        """The counts of what is present on VZaps, each with the way to the rows behind it."""
+        """The counts of what is present on VZaps, each with the way to the rows behind it, and from there back to all."""
         paginator, shown = self.paginator, self.get_filters_params()
         items = []
         for label, tone, filter_class, value in strip.STRIP:
             count = paginator.counts[strip.key(filter_class, value)]
             is_cut = strip.is_cut(paginator.counts, filter_class)
+            is_current = shown.get(filter_class.parameter_name, [None])[-1] == value
             items.append(
                 {
                     "label": label,
                     "count": number(count, most=strip.MOST, is_cut=is_cut),
                     "tone": tone if count else "none",
-                    "query": urlencode({filter_class.parameter_name: value}),
-                    "is_current": shown.get(filter_class.parameter_name, [None])[-1] == value,
+                    "query": "" if is_current else urlencode({filter_class.parameter_name: value}),
+                    "is_current": is_current,
                 }
             )
         return items
