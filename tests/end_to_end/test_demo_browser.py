@@ -1,4 +1,4 @@
-"""The main job in Chromium, through the pages that people see. With SCREENSHOTS=<folder>, the README's picture of the phone too."""
+"""The main job in Chromium, through the pages that people see. With SCREENSHOTS=<folder>, the phone's picture too."""
 
 from __future__ import annotations
 

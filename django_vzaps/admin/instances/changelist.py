@@ -73,7 +73,7 @@ class InstanceChangeList(ChangeList):
 
     @property
     def strip(self) -> list[dict[str, Any]]:
-        """The counts of what is present on VZaps, each with the way to the rows behind it, and from there back to all."""
+        """The counts of what is present on VZaps, each with the way to its rows, and from there back to all."""
         paginator, shown = self.paginator, self.get_filters_params()
         items = []
         for label, tone, filter_class, value in strip.STRIP:
