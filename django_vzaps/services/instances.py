@@ -150,12 +150,22 @@ def update(
     return operation
 
 
-def restart(instance: Instance, *, actor: Actor) -> Operation:
-    """Restart the instance's runtime on VZaps (API.md section 3.7)."""
+def restart(instance: Instance, *, actor: Actor, idempotency_key: str | None = None) -> Operation:
+    """Restart the instance's runtime on VZaps (API.md section 3.7).
+
+    A second call with the same ``idempotency_key`` sends nothing and returns the first one's operation.
+    """
     api = client_for(instance)
-    operation = open_operation(
-        OperationKind.RESTART, actor=actor, account=instance.account, instance=instance
-    ).operation
+    opened = open_operation(
+        OperationKind.RESTART,
+        actor=actor,
+        account=instance.account,
+        instance=instance,
+        idempotency_key=idempotency_key,
+    )
+    operation = opened.operation
+    if not opened.is_new:
+        return operation
     carry_out(
         operation,
         lambda: api.instances.restart(instance.vzaps_id, instance_token=token_of(instance)),
@@ -165,9 +175,12 @@ def restart(instance: Instance, *, actor: Actor) -> Operation:
     return operation
 
 
-def delete(instance: Instance, *, actor: Actor, despite_subscription: bool = False) -> Operation:
+def delete(
+    instance: Instance, *, actor: Actor, despite_subscription: bool = False, idempotency_key: str | None = None
+) -> Operation:
     """Delete the instance on VZaps; the row stays, marked removed.
 
+    A second call with the same ``idempotency_key`` sends nothing and returns the first one's operation.
     Raises :class:`SubscriptionIsActive` for an instance that is or may be paid for, unless ``despite_subscription``:
     what becomes of the subscription is not documented (API.md section 3.8), so cancel it first.
     """
@@ -191,13 +204,17 @@ def delete(instance: Instance, *, actor: Actor, despite_subscription: bool = Fal
             )
             % {"instance": instance, "state": subscription.state_label}
         )
-    operation = open_operation(
+    opened = open_operation(
         OperationKind.DELETE,
         actor=actor,
         account=instance.account,
         instance=instance,
         parameters={"despite_subscription": despite_subscription},
-    ).operation
+        idempotency_key=idempotency_key,
+    )
+    operation = opened.operation
+    if not opened.is_new:
+        return operation
     carry_out(
         operation,
         lambda: api.instances.delete(instance.vzaps_id, instance_token=token_of(instance)),
