@@ -519,6 +519,17 @@ def test_what_nobody_carries_out_is_finished_by_stopping_it(three: list[Instance
     assert batch.finished_at is not None
 
 
+@pytest.mark.usefixtures("_only_a_and_b")
+def test_of_somebody_elses_only_what_one_may_see_is_stopped(three: list[Instance], root: User, sent: list[Any]) -> None:
+    batch = batches.start(RESTART, Instance.objects.order_by("name"), actor=root)
+
+    assert batches.stop(batch, actor=User.objects.create_superuser("ben")) == 2
+    assert states(batch) == ["stopped", "stopped", "waiting"]
+    assert batch.finished_at is None
+    assert batches.stop(batch, actor=root) == 1
+    assert batch.finished_at is not None
+
+
 def test_a_sync_says_how_far_it_is(
     account: Account, root: User, fake_vzaps: FakeVZaps, monkeypatch: pytest.MonkeyPatch
 ) -> None:
