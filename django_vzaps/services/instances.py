@@ -23,10 +23,10 @@ from django_vzaps.models import (
     Webhook,
 )
 from django_vzaps.secret import Secret
-from django_vzaps.services import billing, mirror, webhooks
+from django_vzaps.services import billing, mirror, subscriptions, webhooks
 from django_vzaps.services.attempts import Actor, before_sending, carry_out, close_operation, open_operation
 from django_vzaps.services.clients import client_for, token_of
-from django_vzaps.services.errors import ChangeFailed, ReadOnly, SubscriptionIsActive
+from django_vzaps.services.errors import ChangeFailed, ReadFailed, ReadOnly, SubscriptionIsActive
 
 
 def create(
@@ -182,7 +182,8 @@ def delete(
 
     A second call with the same ``idempotency_key`` sends nothing and returns the first one's operation.
     Raises :class:`SubscriptionIsActive` for an instance that is or may be paid for, unless ``despite_subscription``:
-    what becomes of the subscription is not documented (API.md section 3.8), so cancel it first.
+    what becomes of the subscription is not documented (API.md section 3.8), so cancel it first. VZaps is read for that
+    just before.
     """
     api = client_for(instance)
     billed = Operation.objects.filter(lock=billing.lock_of(instance.pk)).first()
@@ -196,14 +197,8 @@ def delete(
             operation=billed,
         )
     subscription = Subscription.objects.filter(instance=instance).first()
-    if subscription is not None and subscription.exists_on_vzaps and not despite_subscription:
-        raise SubscriptionIsActive(
-            _(
-                "“%(instance)s” has a subscription (%(state)s). What deleting the instance does to it is not "
-                "documented: cancel the subscription first, or say that you want to delete it all the same."
-            )
-            % {"instance": instance, "state": subscription.state_label}
-        )
+    if subscription is not None and not despite_subscription:
+        _refuse_subscribed(instance, subscription)
     opened = open_operation(
         OperationKind.DELETE,
         actor=actor,
@@ -215,12 +210,34 @@ def delete(
     operation = opened.operation
     if not opened.is_new:
         return operation
+    with before_sending(operation):
+        if not despite_subscription:
+            # What is known may be hours old, and somebody may have paid since, here or on VZaps' own pages.
+            try:
+                subscription = subscriptions.refresh(instance)
+            except ReadFailed as error:
+                raise ChangeFailed(
+                    _("Nothing was sent, because the present state could not be read first. %(why)s") % {"why": error},
+                    error=error.error,
+                ) from error
+            _refuse_subscribed(instance, subscription)
     carry_out(
         operation,
         lambda: api.instances.delete(instance.vzaps_id, instance_token=token_of(instance)),
         consequence=lambda _answer: mark_removed(instance),
     )
     return operation
+
+
+def _refuse_subscribed(instance: Instance, subscription: Subscription) -> None:
+    if subscription.exists_on_vzaps:
+        raise SubscriptionIsActive(
+            _(
+                "“%(instance)s” has a subscription (%(state)s). What deleting the instance does to it is not "
+                "documented: cancel the subscription first, or say that you want to delete it all the same."
+            )
+            % {"instance": instance, "state": subscription.state_label}
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
