@@ -21,8 +21,9 @@ def is_set() -> bool:
 def limited(user: Any, instances: QuerySet[Row]) -> QuerySet[Row]:
     """Those of ``instances`` that ``user`` may see: all of them where the project sets no scope.
 
-    The system (None) sees everything. Raises ``ImproperlyConfigured`` where the setting is no scope: nothing is shown
-    by mistake.
+    The system (None) sees everything. Whatever kind of queryset the scope returns, the answer can be filtered, ordered,
+    locked and counted, and has each instance once. Raises ``ImproperlyConfigured`` where the setting is no scope:
+    nothing is shown by mistake.
     """
     scope = conf.current().instance_scope
     if not scope or user is None:
@@ -31,6 +32,16 @@ def limited(user: Any, instances: QuerySet[Row]) -> QuerySet[Row]:
     found = limit(user, instances)
     if not isinstance(found, QuerySet) or found.model is not instances.model:
         raise ImproperlyConfigured('VZAPS["INSTANCE_SCOPE"] must return a queryset of instances.')
+    query = found.query
+    if query.combinator:
+        # Again of rows in no order: within a union, not every database allows one.
+        found = limit(user, instances.order_by())
+    if query.combinator or query.is_sliced or query.distinct_fields:
+        # Nothing can be filtered further there, nor asked for within another query on every database.
+        return instances.filter(pk__in=list(found.values_list("pk", flat=True)))
+    if query.distinct or query.annotations or len(query.alias_map) > 1:
+        # Joins show a row twice; what is distinct or grouped cannot be locked, and has columns of its own.
+        return instances.filter(pk__in=found.order_by().values("pk"))
     return found
 
 

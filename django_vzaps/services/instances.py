@@ -23,10 +23,10 @@ from django_vzaps.models import (
     Webhook,
 )
 from django_vzaps.secret import Secret
-from django_vzaps.services import billing, mirror, webhooks
+from django_vzaps.services import billing, mirror, subscriptions, webhooks
 from django_vzaps.services.attempts import Actor, before_sending, carry_out, close_operation, open_operation
 from django_vzaps.services.clients import client_for, token_of
-from django_vzaps.services.errors import ChangeFailed, ReadOnly, SubscriptionIsActive
+from django_vzaps.services.errors import ChangeFailed, ReadFailed, ReadOnly, SubscriptionIsActive
 
 
 def create(
@@ -150,12 +150,22 @@ def update(
     return operation
 
 
-def restart(instance: Instance, *, actor: Actor) -> Operation:
-    """Restart the instance's runtime on VZaps (API.md section 3.7)."""
+def restart(instance: Instance, *, actor: Actor, idempotency_key: str | None = None) -> Operation:
+    """Restart the instance's runtime on VZaps (API.md section 3.7).
+
+    A second call with the same ``idempotency_key`` sends nothing and returns the first one's operation.
+    """
     api = client_for(instance)
-    operation = open_operation(
-        OperationKind.RESTART, actor=actor, account=instance.account, instance=instance
-    ).operation
+    opened = open_operation(
+        OperationKind.RESTART,
+        actor=actor,
+        account=instance.account,
+        instance=instance,
+        idempotency_key=idempotency_key,
+    )
+    operation = opened.operation
+    if not opened.is_new:
+        return operation
     carry_out(
         operation,
         lambda: api.instances.restart(instance.vzaps_id, instance_token=token_of(instance)),
@@ -165,11 +175,15 @@ def restart(instance: Instance, *, actor: Actor) -> Operation:
     return operation
 
 
-def delete(instance: Instance, *, actor: Actor, despite_subscription: bool = False) -> Operation:
+def delete(
+    instance: Instance, *, actor: Actor, despite_subscription: bool = False, idempotency_key: str | None = None
+) -> Operation:
     """Delete the instance on VZaps; the row stays, marked removed.
 
+    A second call with the same ``idempotency_key`` sends nothing and returns the first one's operation.
     Raises :class:`SubscriptionIsActive` for an instance that is or may be paid for, unless ``despite_subscription``:
-    what becomes of the subscription is not documented (API.md section 3.8), so cancel it first.
+    what becomes of the subscription is not documented (API.md section 3.8), so cancel it first. VZaps is read for that
+    just before.
     """
     api = client_for(instance)
     billed = Operation.objects.filter(lock=billing.lock_of(instance.pk)).first()
@@ -183,7 +197,40 @@ def delete(instance: Instance, *, actor: Actor, despite_subscription: bool = Fal
             operation=billed,
         )
     subscription = Subscription.objects.filter(instance=instance).first()
-    if subscription is not None and subscription.exists_on_vzaps and not despite_subscription:
+    if subscription is not None and not despite_subscription:
+        _refuse_subscribed(instance, subscription)
+    opened = open_operation(
+        OperationKind.DELETE,
+        actor=actor,
+        account=instance.account,
+        instance=instance,
+        parameters={"despite_subscription": despite_subscription},
+        idempotency_key=idempotency_key,
+    )
+    operation = opened.operation
+    if not opened.is_new:
+        return operation
+    with before_sending(operation):
+        if not despite_subscription:
+            # What is known may be hours old, and somebody may have paid since, here or on VZaps' own pages.
+            try:
+                subscription = subscriptions.refresh(instance)
+            except ReadFailed as error:
+                raise ChangeFailed(
+                    _("Nothing was sent, because the present state could not be read first. %(why)s") % {"why": error},
+                    error=error.error,
+                ) from error
+            _refuse_subscribed(instance, subscription)
+    carry_out(
+        operation,
+        lambda: api.instances.delete(instance.vzaps_id, instance_token=token_of(instance)),
+        consequence=lambda _answer: mark_removed(instance),
+    )
+    return operation
+
+
+def _refuse_subscribed(instance: Instance, subscription: Subscription) -> None:
+    if subscription.exists_on_vzaps:
         raise SubscriptionIsActive(
             _(
                 "“%(instance)s” has a subscription (%(state)s). What deleting the instance does to it is not "
@@ -191,19 +238,6 @@ def delete(instance: Instance, *, actor: Actor, despite_subscription: bool = Fal
             )
             % {"instance": instance, "state": subscription.state_label}
         )
-    operation = open_operation(
-        OperationKind.DELETE,
-        actor=actor,
-        account=instance.account,
-        instance=instance,
-        parameters={"despite_subscription": despite_subscription},
-    ).operation
-    carry_out(
-        operation,
-        lambda: api.instances.delete(instance.vzaps_id, instance_token=token_of(instance)),
-        consequence=lambda _answer: mark_removed(instance),
-    )
-    return operation
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

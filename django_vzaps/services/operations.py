@@ -117,7 +117,8 @@ def decide(operation: Operation, *, carried_out: bool, actor: AbstractBaseUser) 
 
     Saying "not carried out" of a charge that was made allows a second one: ask for the billing permission first. An
     unknown charge that was carried out keeps its lock until VZaps shows it, or until the person says so once more.
-    Raises :class:`ChangeFailed` where there is nothing to decide, and for "not carried out" where VZaps said it was.
+    Raises :class:`ChangeFailed` where there is nothing to decide, where it is no more as ``operation`` shows it, and
+    for "not carried out" where VZaps said it was.
     """
     is_charge = operation.kind == OperationKind.SUBSCRIBE
     with transaction.atomic():
@@ -127,6 +128,9 @@ def decide(operation: Operation, *, carried_out: bool, actor: AbstractBaseUser) 
         found = Operation.objects.unsettled().select_for_update().filter(pk=operation.pk).first()
         if found is None:
             raise ChangeFailed(_("This operation is settled already, or still running."), operation=operation)
+        if (found.outcome, found.settled_by_id) != (operation.outcome, operation.settled_by_id):
+            # Of two clicks at once, the second must not count as saying it once more.
+            raise ChangeFailed(changed_meanwhile(), operation=operation)
         was_unknown = found.outcome == OperationOutcome.UNKNOWN
         if not (carried_out or was_unknown or found.checkout_url or found.settled_by_id):
             raise ChangeFailed(
@@ -143,6 +147,11 @@ def decide(operation: Operation, *, carried_out: bool, actor: AbstractBaseUser) 
     operation.refresh_from_db()
     BatchItem.objects.follow(operation)
     return operation
+
+
+def changed_meanwhile() -> str:
+    """Why a person's word is not taken."""
+    return _("This has changed since you looked at it. Nothing was noted: look again before you say how it ended.")
 
 
 def settle_creates(account: Account) -> int:

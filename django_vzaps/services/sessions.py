@@ -69,12 +69,22 @@ def pair_code(instance: Instance, *, phone: str, actor: Actor) -> PairCode:
     )
 
 
-def disconnect(instance: Instance, *, actor: Actor) -> Operation:
-    """End the WhatsApp session. Whether the phone must be paired again is not documented (API.md section 4.4)."""
+def disconnect(instance: Instance, *, actor: Actor, idempotency_key: str | None = None) -> Operation:
+    """End the WhatsApp session. Whether the phone must be paired again is not documented (API.md section 4.4).
+
+    A second call with the same ``idempotency_key`` sends nothing and returns the first one's operation.
+    """
     api = client_for(instance)
-    operation = open_operation(
-        OperationKind.DISCONNECT, actor=actor, account=instance.account, instance=instance
-    ).operation
+    opened = open_operation(
+        OperationKind.DISCONNECT,
+        actor=actor,
+        account=instance.account,
+        instance=instance,
+        idempotency_key=idempotency_key,
+    )
+    operation = opened.operation
+    if not opened.is_new:
+        return operation
     asked_at = timezone.now()
 
     def consequence(_answer: object) -> None:

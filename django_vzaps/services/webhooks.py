@@ -84,18 +84,21 @@ def plan(public_id: uuid.UUID, events: Sequence[str] | None) -> Plan:
     )
 
 
-def set(instance: Instance, *, actor: Actor, events: Sequence[str] | None = None) -> Operation:  # noqa: A001
+def set(  # noqa: A001
+    instance: Instance, *, actor: Actor, events: Sequence[str] | None = None, idempotency_key: str | None = None
+) -> Operation:
     """Point the instance's webhook at this site with a new secret, read it back and compare.
 
     ``events``: None keeps those wanted before, or takes ``VZAPS["WEBHOOK_EVENTS"]``. The old secret is accepted until
     VZaps is seen to have the new one, and :data:`mirror.GRACE` longer; where it is not known which of two VZaps has,
-    that is read first. Afterwards ``instance.webhook.drift`` says what differs, if anything does. Raises
-    :class:`ChangeFailed`, :class:`OperationInProgress`, :class:`NotConfigured` or :class:`OutcomeUnknown`.
+    that is read first. Afterwards ``instance.webhook.drift`` says what differs, if anything does. A second call with
+    the same ``idempotency_key`` sends nothing and returns the first one's operation. Raises :class:`ChangeFailed`,
+    :class:`OperationInProgress`, :class:`NotConfigured` or :class:`OutcomeUnknown`.
     """
-    return _point_here(instance, actor=actor, events=events)
+    return _point_here(instance, actor=actor, events=events, idempotency_key=idempotency_key)
 
 
-def rotate(instance: Instance, *, actor: Actor) -> Operation:
+def rotate(instance: Instance, *, actor: Actor, idempotency_key: str | None = None) -> Operation:
     """Give the webhook's URL a new secret, with the events it has; events to the old URL are accepted for a while.
 
     Only for a webhook that this site manages. As :func:`set`; afterwards :func:`doubt` says whether VZaps was seen to
@@ -109,7 +112,7 @@ def rotate(instance: Instance, *, actor: Actor) -> Operation:
                 "Nothing was sent. Set the webhook here first if VZaps shall send the events to this site."
             )
         )
-    return _point_here(instance, actor=actor, events=None, is_rotation=True)
+    return _point_here(instance, actor=actor, events=None, is_rotation=True, idempotency_key=idempotency_key)
 
 
 def doubt(operation: Operation) -> str:
@@ -151,13 +154,18 @@ def note_arrival(receiver: Receiver, secret: str) -> None:
 
 
 def _point_here(
-    instance: Instance, *, actor: Actor, events: Sequence[str] | None, is_rotation: bool = False
+    instance: Instance,
+    *,
+    actor: Actor,
+    events: Sequence[str] | None,
+    is_rotation: bool = False,
+    idempotency_key: str | None = None,
 ) -> Operation:
     api = client_for(instance)
     webhook, _made = Webhook.objects.get_or_create(instance=instance)
     EventQueue.objects.begin(instance.pk)
     planned = plan(webhook.public_id, webhook.desired_events if events is None else events)
-    operation = open_operation(
+    opened = open_operation(
         OperationKind.SET_WEBHOOK,
         actor=actor,
         account=instance.account,
@@ -170,7 +178,11 @@ def _point_here(
         baseline={"webhook": planned.record},
         # One at a time: two secrets can be live, a third would shut out whatever VZaps has.
         lock=f"webhook:{instance.pk}",
-    ).operation
+        idempotency_key=idempotency_key,
+    )
+    operation = opened.operation
+    if not opened.is_new:
+        return operation
     with before_sending(operation):
         _find_out_present_secret(instance, may_take_over=not is_rotation)
         # Written before the call: the first event may be here before VZaps' answer is.

@@ -351,6 +351,12 @@ def mine(instance: Instance, other: Instance, settings: Any) -> tuple[Event, Eve
     return tuple(make(each, state="failed", message_id="3EB0", type="Message") for each in (instance, other))  # type: ignore[return-value]
 
 
+@pytest.mark.parametrize("lookup", ["payload__startswith", "payload__contains", "payload__regex"])
+def test_what_is_masked_is_not_guessed_by_filtering(instance: Instance, browser: Client, lookup: str) -> None:
+    Event.objects.create(instance=instance, payload='{"mediaKey": "a"}')
+    assert browser.get(page("event_changelist"), {lookup: "{"}).status_code == 400
+
+
 def test_what_is_out_of_scope_is_not_there(mine: tuple[Event, Event], browser: Client) -> None:
     seen, unseen = mine
     for query in ({}, {"q": "3EB0"}, {"state": "failed"}, {"received": "day"}, {"type": "Message"}):

@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from django_vzaps.admin.operations import settling
 from django_vzaps.models import Batch, BatchKind, Instance, Operation, OperationKind, OperationOutcome
+from django_vzaps.services import ChangeFailed, operations
 from django_vzaps.testing import FakeVZaps
 from tests.admin.conftest import StaffWith, browser_of, page, said, text_of
 
@@ -97,6 +98,32 @@ def test_a_person_decides(word: str, outcome: str, unknown: Operation, browser: 
     assert LogEntry.objects.get().user == operator
     html = text_of(browser.get(page("operation_change", unknown.pk)))
     assert "operator said that the card was" in html
+
+
+def test_a_second_click_is_not_saying_it_once_more(unknown: Operation, browser: Client, fake_vzaps: FakeVZaps) -> None:
+    url = page("operation_decide", unknown.pk)
+    hidden = re.search(r'name="phase" value="([^"]+)"', browser.get(url).content.decode())
+    assert hidden is not None
+    form = {"phase": hidden[1], "carried_out": "yes"}
+
+    answers = [browser.post(url, form) for _ in range(2)]
+
+    assert "Noted. Outcome: succeeded." in said(answers[0])
+    assert "This has changed since you looked at it. Nothing was noted" in said(answers[1])
+    unknown.refresh_from_db()
+    assert unknown.lock is not None
+    assert unknown.instance_id is not None
+    browser.post(page("instance_subscribe", unknown.instance_id), {"idempotency_key": str(uuid.uuid4())})
+    assert len(fake_vzaps.calls_to("subscribe")) == 1
+
+
+def test_of_two_clicks_at_the_same_moment_one_counts(unknown: Operation, operator: User) -> None:
+    at_once = [Operation.objects.get(pk=unknown.pk) for _ in range(2)]
+    operations.decide(at_once[0], carried_out=True, actor=operator)
+    with pytest.raises(ChangeFailed, match="changed since you looked"):
+        operations.decide(at_once[1], carried_out=True, actor=operator)
+    unknown.refresh_from_db()
+    assert unknown.lock is not None
 
 
 def test_neither_yes_nor_no_decides_nothing(unknown: Operation, browser: Client) -> None:

@@ -511,11 +511,65 @@ def test_stopping_leaves_what_was_waiting(three: list[Instance], root: User, fak
     assert states(batches.retry_failed(batch, actor=root)) == ["succeeded"] * 2
 
 
+def test_what_is_stopped_at_the_last_moment_is_not_sent(
+    three: list[Instance], root: User, fake_vzaps: FakeVZaps, sent: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = batches.start(RESTART, Instance.objects.all(), actor=root)
+    # The item was chosen by then, and is not running yet.
+    monkeypatch.setattr(running.Lease, "renew", lambda _lease: batches.stop(batch, actor=root))
+    batches.run(batch.pk)
+    assert states(batch) == ["stopped"] * 3
+    assert fake_vzaps.calls_to("restart") == []
+
+
+def test_what_ends_while_it_is_taken_over_ends_as_it_did(
+    three: list[Instance], root: User, sent: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = batches.start(RESTART, Instance.objects.order_by("name"), actor=root)
+    operation = Operation.objects.create(kind="instance.restart", account=three[0].account, deadline=timezone.now())
+    first = BatchItem.objects.filter(pk=batch.items.order_by("pk")[0].pk)
+    first.update(state=BatchItemState.RUNNING, operation=operation)
+
+    def meanwhile(_operation: Operation) -> BatchItemState:
+        first.update(state=BatchItemState.SUCCEEDED)  # by the runner that was taken for dead
+        return BatchItemState.UNKNOWN
+
+    monkeypatch.setattr(running, "state_after", meanwhile)
+    batches.run(batch.pk)
+    assert states(batch) == ["succeeded"] * 3
+
+
+def test_who_lost_the_batch_leaves_the_rest_to_who_has_it(
+    three: list[Instance], root: User, fake_vzaps: FakeVZaps, sent: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = batches.start(RESTART, Instance.objects.order_by("name"), actor=root)
+    monkeypatch.setattr(running, "_FRESH", 0)
+
+    def take_over(*_call: object) -> None:
+        Batch.objects.filter(pk=batch.pk).update(lease_holder="other", lease_until=timezone.now() + running.LEASE)
+
+    during(fake_vzaps, "restart", take_over)
+    assert not batches.run(batch.pk)
+    assert states(batch) == ["succeeded", "waiting", "waiting"]
+    assert Batch.objects.get().lease_holder == "other"
+
+
 def test_what_nobody_carries_out_is_finished_by_stopping_it(three: list[Instance], root: User, sent: list[Any]) -> None:
     batch = batches.start(RESTART, Instance.objects.all(), actor=root)
     with pytest.raises(services.ChangeFailed, match="not finished yet"):
         batches.retry_failed(batch, actor=root)
     batches.stop(batch, actor=root)
+    assert batch.finished_at is not None
+
+
+@pytest.mark.usefixtures("_only_a_and_b")
+def test_of_somebody_elses_only_what_one_may_see_is_stopped(three: list[Instance], root: User, sent: list[Any]) -> None:
+    batch = batches.start(RESTART, Instance.objects.order_by("name"), actor=root)
+
+    assert batches.stop(batch, actor=User.objects.create_superuser("ben")) == 2
+    assert states(batch) == ["stopped", "stopped", "waiting"]
+    assert batch.finished_at is None
+    assert batches.stop(batch, actor=root) == 1
     assert batch.finished_at is not None
 
 

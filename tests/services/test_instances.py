@@ -10,6 +10,7 @@ from django.test import override_settings
 from django_vzaps import services
 from django_vzaps.models import Account, Instance, Operation, OperationOutcome, Webhook
 from django_vzaps.services import instances, operations, sync
+from django_vzaps.services.clients import client_for, token_of
 from django_vzaps.testing import FakeVZaps
 
 pytestmark = pytest.mark.django_db
@@ -179,6 +180,26 @@ def test_delete_warns_of_an_active_subscription_first(fake_vzaps: FakeVZaps, acc
 
     instances.delete(instance, actor=None, despite_subscription=True)
     assert not fake_vzaps.instances
+
+
+def test_delete_looks_first_whether_somebody_has_paid_meanwhile(fake_vzaps: FakeVZaps, instance: Instance) -> None:
+    # On VZaps' own pages: nothing here knows of it.
+    client_for(instance).instances.subscribe(instance.vzaps_id, {}, instance_token=token_of(instance))
+
+    with pytest.raises(services.SubscriptionIsActive, match="has a subscription"):
+        instances.delete(instance, actor=None)
+
+    assert fake_vzaps.calls_to("delete") == []
+    assert Operation.objects.get().outcome == OperationOutcome.FAILED
+    instances.delete(instance, actor=None, despite_subscription=True)
+    assert len(fake_vzaps.calls_to("delete")) == 1
+
+
+def test_nothing_is_deleted_unread(fake_vzaps: FakeVZaps, instance: Instance) -> None:
+    fake_vzaps.faults.add("get", status=403)
+    with pytest.raises(services.ChangeFailed, match="Nothing was sent, because the present state could not be read"):
+        instances.delete(instance, actor=None)
+    assert fake_vzaps.calls_to("delete") == []
 
 
 def test_a_lost_answer_to_a_delete_is_settled_by_the_instance_being_gone(

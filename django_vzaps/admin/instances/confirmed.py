@@ -49,27 +49,38 @@ class Change:
         return f"admin/django_vzaps/instance/confirm_{self.name}.html"
 
 
+def _key(given: Given) -> str | None:
+    key = given["idempotency_key"]
+    return None if key is None else str(key)
+
+
 CHANGES = (
     Change(
         name="restart",
         permission="restart",
         title=gettext_lazy("Restart instance"),
         done=gettext_lazy("VZaps restarts the instance."),
-        carry_out=lambda instance, actor, _given: services.instances.restart(instance, actor=actor),
+        carry_out=lambda instance, actor, given: services.instances.restart(
+            instance, actor=actor, idempotency_key=_key(given)
+        ),
     ),
     Change(
         name="disconnect",
         permission="pair",
         title=gettext_lazy("Disconnect from WhatsApp"),
         done=gettext_lazy("The instance is disconnected from WhatsApp."),
-        carry_out=lambda instance, actor, _given: services.sessions.disconnect(instance, actor=actor),
+        carry_out=lambda instance, actor, given: services.sessions.disconnect(
+            instance, actor=actor, idempotency_key=_key(given)
+        ),
     ),
     Change(
         name="rotate",
         permission="set_webhook",
         title=gettext_lazy("Rotate the webhook's secret"),
         done=gettext_lazy("VZaps has the new URL. Events to the old one are accepted for a few more minutes."),
-        carry_out=lambda instance, actor, _given: services.webhooks.rotate(instance, actor=actor),
+        carry_out=lambda instance, actor, given: services.webhooks.rotate(
+            instance, actor=actor, idempotency_key=_key(given)
+        ),
         doubt=services.webhooks.doubt,
     ),
 )
@@ -81,7 +92,7 @@ DELETE = Change(
     done=gettext_lazy("The instance is deleted on VZaps. What was known of it is kept here."),
     form=DeleteForm,
     carry_out=lambda instance, actor, given: services.instances.delete(
-        instance, actor=actor, despite_subscription=given["despite_subscription"]
+        instance, actor=actor, despite_subscription=given["despite_subscription"], idempotency_key=_key(given)
     ),
 )
 

@@ -81,7 +81,10 @@ class CreateForm(SettingsForm):
 
 
 class WebhookForm(forms.Form):
+    """``idempotency_key`` makes a second click find the first one's operation: it would end the old secret at once."""
+
     events = EventsField()
+    idempotency_key = forms.UUIDField(widget=forms.HiddenInput, initial=uuid.uuid4, required=False)
 
 
 class PhoneField(forms.CharField):
@@ -156,11 +159,13 @@ class RetryForm(forms.Form):
 
 
 class ConfirmForm(forms.Form):
-    """Yes, and nothing else."""
+    """Yes, and nothing else. ``idempotency_key`` makes a second click find the first one's operation."""
+
+    idempotency_key = forms.UUIDField(widget=forms.HiddenInput, initial=uuid.uuid4, required=False)
 
 
 class BillingForm(ConfirmForm):
-    """``idempotency_key`` makes a second click find the first one's operation."""
+    """Without its page's key nothing is sent."""
 
     idempotency_key = forms.UUIDField(widget=forms.HiddenInput, initial=uuid.uuid4)
 

@@ -48,7 +48,8 @@ class InstanceWebhook(InstanceBase):
             initial={"events": chosen or list(conf.current().webhook_events)},
         )
         if form.is_valid():
-            self._apply(request, instance, form.cleaned_data["events"])
+            key = form.cleaned_data["idempotency_key"]
+            self._apply(request, instance, form.cleaned_data["events"], key=None if key is None else str(key))
             return self.to_detail(instance)
         return self._webhook_page(request, instance, form)
 
@@ -77,10 +78,10 @@ class InstanceWebhook(InstanceBase):
             return ""
         return format_html('<a href="{}">{}</a>', self.address(Event, "change", event_id), _("Open the event"))
 
-    def _apply(self, request: HttpRequest, instance: Instance, events: list[str]) -> None:
+    def _apply(self, request: HttpRequest, instance: Instance, events: list[str], *, key: str | None) -> None:
         if not self.carry_out(
             request,
-            lambda: services.webhooks.set(instance, actor=actor_of(request), events=events),
+            lambda: services.webhooks.set(instance, actor=actor_of(request), events=events, idempotency_key=key),
             about=instance,
         ):
             return

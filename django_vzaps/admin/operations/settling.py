@@ -117,8 +117,13 @@ class OperationSettling(RemoteAdmin):
             return HttpResponseNotAllowed(["GET", "POST"])
         operation = self._operation(request, object_id, permitted=self.has_decide_permission(request))
         word = request.POST.get("carried_out")
+        phase = outcomes.phase_of(operation)
         if request.method == "POST" and word in ("yes", "no"):
-            self._decide(request, operation, carried_out=word == "yes")
+            if request.POST.get("phase", phase) == phase:
+                self._decide(request, operation, carried_out=word == "yes")
+            else:
+                # Such as by the first of two clicks. Saying it twice releases the lock of a charge.
+                self.message_user(request, services.operations.changed_meanwhile(), messages.WARNING)
             return self._back(operation)
         context = {
             **self.admin_site.each_context(request),

@@ -194,7 +194,8 @@ def _who_still_may(batch: Batch, item: BatchItem, permission: str) -> Actor:
         raise ChangeFailed(_("%(who)s may no longer do this. Nothing was sent.") % {"who": actor})
     if item.instance_id is None:
         return actor  # type: ignore[no-any-return]
-    if not scope.limited(actor, Instance.objects.filter(pk=item.instance_id)).exists():
+    # Asked of all, as everywhere: a scope may start from all instances instead of from what it is given.
+    if not scope.limited(actor, Instance.objects.all()).filter(pk=item.instance_id).exists():
         raise ChangeFailed(_("%(who)s may no longer see this instance. Nothing was sent.") % {"who": actor})
     return actor  # type: ignore[no-any-return]
 

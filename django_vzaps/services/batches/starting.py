@@ -84,11 +84,15 @@ def retry_failed(batch: Batch, *, actor: Actor) -> Batch:
 
 
 def stop(batch: Batch, *, actor: AbstractBaseUser) -> int:
-    """End a batch after the item that is being carried out; returns how many were still waiting."""
+    """End a batch after the item that is being carried out; returns how many were still waiting.
+
+    Of somebody else's, what is about instances that ``actor`` may see.
+    """
     words = _("Stopped by %(who)s before it was its turn. Nothing was sent.") % {"who": actor}
-    stopped = batch.items.filter(state=BatchItemState.WAITING).update(
-        state=BatchItemState.STOPPED, detail=words, finished_at=timezone.now()
-    )
+    waiting: QuerySet[BatchItem] = batch.items.filter(state=BatchItemState.WAITING)
+    if batch.actor_id != actor.pk and not verb_of(batch.kind).is_about_accounts:
+        waiting = scope.about(actor, waiting, Instance.objects.all())
+    stopped = waiting.update(state=BatchItemState.STOPPED, detail=words, finished_at=timezone.now())
     finish(batch.pk)
     batch.refresh_from_db()
     return stopped
