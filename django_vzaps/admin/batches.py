@@ -191,6 +191,7 @@ class BatchAdmin(ReadOnlyAdmin, StartsBatches):
         batch = self._batch(request, object_id)
         context = {
             **self.admin_site.each_context(request),
+            "is_themed": self.is_themed,
             **self._page(request, batch),
             "title": capfirst(str(batch)),
             "opts": self.opts,

@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.utils.formats import date_format, number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.text import Truncator
 from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -31,6 +32,7 @@ from django_vzaps.models.fields import storable
 
 NOTHING: Final = "–"  # noqa: RUF001 - a dash where there is nothing to show
 LONGEST_PAYLOAD: Final = 100_000
+LONGEST_NAME: Final = 60
 
 _TONES: Final = {
     ConnectionState.CONNECTED: "good",
@@ -174,6 +176,11 @@ def outcome(operation: Operation) -> SafeString:
 def from_outside(text: str) -> SafeString | str:
     """A text that a stranger wrote, kept from turning round the text beside it."""
     return format_html("<bdi>{}</bdi>", text) if text else NOTHING
+
+
+def in_brief(text: str, most: int = LONGEST_NAME) -> SafeString:
+    """As much of a stranger's text as a cell of a list can hold."""
+    return format_html('<bdi class="vzaps-long">{}</bdi>', Truncator(text).chars(most))
 
 
 def pretty(value: Any) -> SafeString | str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 from django.contrib import admin
 from django.db.models import QuerySet
@@ -18,6 +18,8 @@ from django_vzaps.admin.paging import CappedPaginator
 from django_vzaps.admin.read_only import ReadOnlyAdmin
 from django_vzaps.admin.remote import RemoteAdmin
 from django_vzaps.models import Event, FailedDelivery, HealingOutcome, HealingRun, Instance
+
+LONGEST_DETAIL: Final = 200
 
 
 class NeedsAttentionFilter(admin.SimpleListFilter):
@@ -57,10 +59,15 @@ class _LogAdmin(ReadOnlyAdmin, RemoteAdmin):
         """Those about instances the user may see."""
         return scope.about(request.user, super().get_queryset(request), Instance.objects.all())
 
+    @admin.display(description=_("instance"))
+    def instance_shown(self, row: FailedDelivery | HealingRun) -> SafeString:
+        """Whose it is."""
+        return display.in_brief(str(row.instance))
+
 
 @admin.register(FailedDelivery)
 class FailedDeliveryAdmin(_LogAdmin):
-    list_display = ("log_id", "instance", "outcome_shown", "failed_at", "event_shown", "detail")
+    list_display = ("log_id", "instance_shown", "outcome_shown", "failed_at", "event_shown", "detail_shown")
     list_select_related = ("instance", "event")
     search_fields = ("log_id__exact",)
     search_help_text = _("Search by the id in VZaps' delivery log.")
@@ -92,10 +99,15 @@ class FailedDeliveryAdmin(_LogAdmin):
         url = self.address(Event, "change", delivery.event_id)
         return format_html('<a href="{}">{}</a>', url, display.from_outside(str(delivery.event)))
 
+    @admin.display(description=_("detail"))
+    def detail_shown(self, delivery: FailedDelivery) -> SafeString | str:
+        """What is known of it, in brief."""
+        return display.in_brief(delivery.detail, LONGEST_DETAIL) if delivery.detail else display.NOTHING
+
 
 @admin.register(HealingRun)
 class HealingRunAdmin(_LogAdmin):
-    list_display = ("started_at", "seen_at", "instance", "counts_shown", "problems_shown")
+    list_display = ("started_at", "seen_at", "instance_shown", "counts_shown", "problems_shown")
     list_filter = (NeedsAttentionFilter,)
     list_select_related = ("instance",)
     fields = readonly_fields = (
@@ -122,7 +134,7 @@ class HealingRunAdmin(_LogAdmin):
     @admin.display(description=_("problems"))
     def problems_shown(self, run: HealingRun) -> SafeString | str:
         """The first thing that could not be read."""
-        return display.from_outside(run.problems.partition("\n")[0])
+        return display.in_brief(run.problems.partition("\n")[0], LONGEST_DETAIL) if run.problems else display.NOTHING
 
     @admin.display(description=_("deliveries"))
     def deliveries_shown(self, run: HealingRun) -> SafeString:

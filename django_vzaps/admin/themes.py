@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 from django.apps import apps
 from django.contrib import admin
 
+from django_vzaps.admin.display import NOTHING
+
 IS_UNFOLD: Final = apps.is_installed("unfold")
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ class ModelAdmin(_ModelAdmin):
 
     #: Whether the pages have other templates than Django's.
     is_themed: Final = IS_UNFOLD
+    empty_value_display = NOTHING
 
     class Media:
         css = {"all": ["django_vzaps/admin.css", *(["django_vzaps/unfold.css"] if IS_UNFOLD else [])]}

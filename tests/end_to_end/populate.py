@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import re
+from collections import Counter
 from datetime import timedelta
 from typing import Any, Final
 
@@ -189,6 +190,7 @@ def _batch(instances: list[Instance]) -> None:
             kind=kind,
             actor=get_user_model()._default_manager.get(username="admin"),
             total=len(instances),
+            counts=Counter(states[number % len(states)] for number in range(len(instances))) if is_over else {},
             created_at=now - timedelta(minutes=3),
             finished_at=now if is_over else None,
         )

@@ -26,6 +26,7 @@ _SHORT_ERROR: Final = 80
 
 class HandlerRunInline(ReadOnlyInline):
     model = HandlerRun
+    template = "admin/django_vzaps/event/runs.html"
     readonly_fields = (
         "handler_shown",
         "state_shown",

@@ -193,7 +193,7 @@ class EventList(EventBase):
     @admin.display(description=gettext_lazy("instance"))
     def instance_shown(self, event: Event) -> SafeString:
         """Whose it is. Not the field itself, whose names Django's list breaks nowhere."""
-        return format_html('<bdi class="vzaps-long">{}</bdi>', str(event.instance))
+        return display.in_brief(str(event.instance))
 
     @admin.display(description=gettext_lazy("state"))
     def outcome(self, event: Event) -> SafeString:

@@ -139,6 +139,7 @@ class EventReplay(EventBase):
         events = Event.objects.filter(pk__in=pks)
         context = {
             **self.admin_site.each_context(request),
+            "is_themed": self.is_themed,
             "title": _("Replay events"),
             "opts": self.opts,
             "media": self.media,

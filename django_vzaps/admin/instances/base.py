@@ -84,6 +84,7 @@ class InstanceBase(RemoteAdmin):
         """What every custom page shows: the site's frame, the instance, the title."""
         return {
             **self.admin_site.each_context(request),
+            "is_themed": self.is_themed,
             "title": title,
             "subtitle": str(instance) if instance else None,
             "opts": self.opts,

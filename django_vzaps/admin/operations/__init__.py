@@ -95,7 +95,7 @@ class OperationAdmin(OperationSettling, ScopedAdmin, ReadOnlyAdmin):
     @admin.display(description=gettext_lazy("instance"))
     def instance_shown(self, operation: Operation) -> SafeString | str:
         """What it was about; its page is one click further."""
-        return display.from_outside(str(operation.instance)) if operation.instance else display.NOTHING
+        return display.in_brief(str(operation.instance)) if operation.instance else display.NOTHING
 
     @admin.display(description=gettext_lazy("outcome"))
     def outcome_shown(self, operation: Operation) -> SafeString:
@@ -172,7 +172,8 @@ class OperationAdmin(OperationSettling, ScopedAdmin, ReadOnlyAdmin):
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """With what is wrong above the list, a click each."""
         links = self._links(request) if self.has_view_permission(request) else []
-        return super().changelist_view(request, {"links": links, **(extra_context or {})})
+        title = str(self.opts.verbose_name_plural).capitalize()
+        return super().changelist_view(request, {"title": title, "links": links, **(extra_context or {})})
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any

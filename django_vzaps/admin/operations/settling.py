@@ -127,6 +127,7 @@ class OperationSettling(RemoteAdmin):
             return self._back(operation)
         context = {
             **self.admin_site.each_context(request),
+            "is_themed": self.is_themed,
             "title": _("Say how it ended"),
             "subtitle": str(operation),
             "opts": self.opts,
