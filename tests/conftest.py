@@ -17,6 +17,7 @@ django.setup()
 from django.db import connection  # noqa: E402
 
 import django_vzaps  # noqa: E402
+from django_vzaps.testing import qr  # noqa: E402
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -69,6 +70,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Genera
         terminalreporter.write_line(
             f"not run: {', '.join(missing)} (tox run -e services,browser)", yellow=True, bold=True
         )
+
+
+@pytest.fixture(autouse=True)
+def _cheap_qr_codes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing a real one takes a fifth of a second; where somebody looks at it, this is overridden."""
+    monkeypatch.setattr(qr, "png_data_url", lambda text: f"data:image/png;base64,{text}")
 
 
 @pytest.fixture(scope="session")

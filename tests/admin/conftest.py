@@ -16,7 +16,7 @@ from django.utils import timezone
 from django_vzaps.models import Account, Instance, Subscription
 from django_vzaps.services import sync
 from django_vzaps.services.clients import forget_clients
-from django_vzaps.testing import FakeVZaps, qr
+from django_vzaps.testing import FakeVZaps
 from tests.admin.rows import event, hook, make
 
 StaffWith = Callable[..., Client]
@@ -28,12 +28,6 @@ def _fresh_clients() -> Iterator[None]:
     forget_clients()
     yield
     forget_clients()
-
-
-@pytest.fixture(autouse=True)
-def _cheap_qr_codes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Drawing a real one takes a fifth of a second, and no camera is looking here."""
-    monkeypatch.setattr(qr, "png_data_url", lambda text: f"data:image/png;base64,{text}")
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.contrib import admin
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.test import Client
@@ -206,13 +207,16 @@ def test_a_scope_of_nothing_is_an_empty_list(
     assert set(counts(browser).values()) == {"0"}
 
 
-def test_same_names_come_in_one_order_on_all_pages(account: Account, browser: Client) -> None:
-    for number in range(150):
+def test_same_names_come_in_one_order_on_all_pages(
+    account: Account, browser: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admin.site._registry[Instance], "list_per_page", 10)
+    for number in range(15):
         Instance.objects.create(account=account, vzaps_id=f"VZ{number}", name="same", last_event_at=None)
     for order in ({}, {"o": "1"}, {"o": "-1"}, {"o": "5"}, {"o": "-5"}):
         pages = [[row.pk for row in shown(browser, p=number, **order).result_list] for number in ("1", "2")]
-        assert [len(rows) for rows in pages] == [100, 50]
-        assert len({*pages[0], *pages[1]}) == 150
+        assert [len(rows) for rows in pages] == [10, 5]
+        assert len({*pages[0], *pages[1]}) == 15
         both = pages[0] + pages[1]
         assert both == sorted(both, reverse="-" in order.get("o", ""))
 

@@ -62,9 +62,13 @@ def test_no_answer_in_time(loopback: Start) -> None:
 
 def test_a_body_that_drips_is_given_up(loopback: Start) -> None:
     started = time.monotonic()
-    with quick(loopback(drip)) as client, pytest.raises(VZapsTimeoutError, match="not complete") as got:
+    # Long beside the pauses between the drops: also on a busy machine none of them counts as silence.
+    with (
+        quick(loopback(drip), timeout=(1.0, 0.6)) as client,
+        pytest.raises(VZapsTimeoutError, match="not complete") as got,
+    ):
         client.sessions.status("VZ1")
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 10, "the whole body takes twice as long"
     assert got.value.may_have_been_carried_out
 
 

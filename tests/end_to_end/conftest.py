@@ -119,3 +119,8 @@ def demo(tmp_path: Path) -> Iterator[Demo]:
     finally:
         process.kill()
         process.wait()
+
+
+@pytest.fixture(autouse=True)
+def _cheap_qr_codes() -> None:
+    """Here the pictures are looked at."""

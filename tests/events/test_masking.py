@@ -205,7 +205,6 @@ def test_nothing_is_not_masked(instance: Instance, empty: object) -> None:
         assert receive(instance, sent.encode()).payload == sent
 
 
-@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(
     "cut_off",
     [
@@ -225,22 +224,23 @@ def test_nothing_is_not_masked(instance: Instance, empty: object) -> None:
         '"%s":"","%s":"P"',
     ],
 )
-def test_secrets_in_what_was_cut_off_are_masked(instance: Instance, name: str, cut_off: str) -> None:
-    fields = cut_off.replace("%s", name).replace("P", PLANTED.replace(",", "") if ":P" in cut_off else PLANTED)
-    event = receive(instance, f'{{"type":"New","first":"kept",{fields}'.encode())
-    assert event.state == EventState.UNPARSED
-    assert_nothing_is_shown(event)
-    assert event.payload.startswith('{"type":"New","first":"kept",')
-    assert event.payload.count("kept") == 1 + cut_off.count("kept")
+def test_secrets_in_what_was_cut_off_are_masked(instance: Instance, cut_off: str) -> None:
+    for name in NAMES:
+        fields = cut_off.replace("%s", name).replace("P", PLANTED.replace(",", "") if ":P" in cut_off else PLANTED)
+        event = receive(instance, f'{{"type":"New","first":"kept",{fields}'.encode())
+        assert event.state == EventState.UNPARSED
+        assert_nothing_is_shown(event)
+        assert event.payload.startswith('{"type":"New","first":"kept",')
+        assert event.payload.count("kept") == 1 + cut_off.count("kept")
 
 
-@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("form", ["type=New&{}={}&shown=kept", "{}={}&shown=kept", "shown: kept\n{}: {}\n"])
-def test_secrets_in_a_form_or_in_lines_are_masked(instance: Instance, name: str, form: str) -> None:
+def test_secrets_in_a_form_or_in_lines_are_masked(instance: Instance, form: str) -> None:
     planted = "pLanted-secret"
-    event = receive(instance, form.format(name, planted).encode())
-    assert_nothing_is_shown(event)
-    assert "kept" in event.payload
+    for name in NAMES:
+        event = receive(instance, form.format(name, planted).encode())
+        assert_nothing_is_shown(event)
+        assert "kept" in event.payload
 
 
 @pytest.mark.parametrize(

@@ -38,11 +38,6 @@ def time(fake_vzaps: FakeVZaps, monkeypatch: pytest.MonkeyPatch) -> Time:
     return Time(fake_vzaps, monkeypatch)
 
 
-@pytest.fixture(autouse=True)
-def _cheap_qr_codes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(qr, "png_data_url", lambda text: f"data:image/png;base64,{text}")
-
-
 @pytest.fixture
 def other(db: None) -> User:
     return User.objects.create_user("other")

@@ -74,3 +74,8 @@ def fake(inbox: Inbox) -> FakeVZaps:
 @pytest.fixture
 def ask(fake: FakeVZaps) -> Caller:
     return log_in(fake)
+
+
+@pytest.fixture(autouse=True)
+def _cheap_qr_codes() -> None:
+    """Here the pictures are looked at."""
