@@ -69,7 +69,7 @@ def shown(body: Any, **columns: Any) -> str:
         (
             {"state": "failed"},
             [{"state": "failed", "attempts": 1, "error": ""}],
-            ["failed after 1 attempt: no reason was given", "Mend the cause, then press Replay"],
+            ["failed after 1 attempt: no reason was given", "Mend the cause, then press “Replay”"],
         ),
         (
             {"state": "failed"},
