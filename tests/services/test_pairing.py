@@ -22,11 +22,12 @@ HERE, ELSEWHERE = "this-page-of-theirs", "that-page-of-others"
 
 
 class Time:
-    """The time here and at VZaps, to be put forward together."""
+    """The time here and at VZaps, which stands still until both are put forward together."""
 
     def __init__(self, fake: FakeVZaps, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.fake, self.ahead, real = fake, timedelta(), timezone.now
-        monkeypatch.setattr(timezone, "now", lambda: real() + self.ahead)
+        self.fake, self.ahead, began = fake, timedelta(), timezone.now()
+        monkeypatch.setattr(timezone, "now", lambda: began + self.ahead)
+        monkeypatch.setattr(fake.clock, "_base", began.timestamp)
 
     def passes(self, seconds: float) -> None:
         self.fake.clock.advance(seconds)
