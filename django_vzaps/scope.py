@@ -33,12 +33,11 @@ def limited(user: Any, instances: QuerySet[Row]) -> QuerySet[Row]:
     if not isinstance(found, QuerySet) or found.model is not instances.model:
         raise ImproperlyConfigured('VZAPS["INSTANCE_SCOPE"] must return a queryset of instances.')
     query = found.query
-    if query.combinator:
-        # Again of rows in no order: within a union, not every database allows one.
-        found = limit(user, instances.order_by())
     if query.combinator or query.is_sliced or query.distinct_fields:
         # Nothing can be filtered further there, nor asked for within another query on every database.
-        return instances.filter(pk__in=list(found.values_list("pk", flat=True)))
+        # Of a union, rows in no order: within one, not every database allows any.
+        rows = limit(user, instances.order_by()) if query.combinator else found
+        return instances.filter(pk__in=list(rows.values_list("pk", flat=True)))
     if query.distinct or query.annotations or len(query.alias_map) > 1:
         # Joins show a row twice; what is distinct or grouped cannot be locked, and has columns of its own.
         return instances.filter(pk__in=found.order_by().values("pk"))

@@ -134,6 +134,12 @@ def doubt(operation: Operation) -> str:
     ) % {"seen": seen, "minutes": mirror.GRACE.total_seconds() // 60}
 
 
+def was_read_back(operation: Operation) -> bool:
+    """Whether VZaps was asked what it has since ``operation``: what was read before says nothing of it."""
+    checked_at = Webhook.objects.values_list("checked_at", flat=True).get(instance=operation.instance_id)
+    return checked_at is not None and checked_at >= operation.started_at
+
+
 def has_open_secrets(webhook: Webhook) -> bool:
     """Whether two secrets are accepted without end, because it was not seen which of them VZaps has."""
     return bool(webhook.previous_secret_hash) and webhook.previous_secret_expires_at is None

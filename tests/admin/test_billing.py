@@ -408,6 +408,27 @@ def test_the_open_page_reads_at_most_every_five_seconds(
     assert fake_vzaps.calls == []
 
 
+def test_the_open_page_goes_on_without_the_cache(
+    url: str,
+    key: dict[str, str],
+    browser: Client,
+    fake_vzaps: FakeVZaps,
+    instance: Instance,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fake_vzaps.billing_lag = 2
+    browser.post(url, key)
+
+    class Broken:
+        def add(self, *_given: object, **_more: object) -> None:
+            raise ConnectionError
+
+    monkeypatch.setattr(billing, "cache", Broken())
+    poll = result(instance, name="poll")
+    phases = [browser.post(poll).json()["phase"] for _ in range(3)]
+    assert (phases[0], phases[-1]) == ("unverified", "verified")
+
+
 def test_the_open_page_says_when_vzaps_cannot_be_read(
     url: str, key: dict[str, str], browser: Client, fake_vzaps: FakeVZaps, instance: Instance
 ) -> None:

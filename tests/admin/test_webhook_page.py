@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.contrib.messages import get_messages
 from django.test import Client
 
 from django_vzaps.models import Account, Event, Instance, Operation, Webhook
@@ -147,6 +148,18 @@ def test_one_that_could_not_be_read_back_is_no_success(
     assert "could not be read back" in said(response)
 
 
+@pytest.mark.parametrize("events", [["Message"], ["Message", "Connected"]])
+def test_what_was_read_before_is_no_reading_back(
+    events: list[str], managed: Instance, browser: Client, fake_vzaps: FakeVZaps
+) -> None:
+    webhooks.set(managed, actor=None, events=["Message"])
+    fake_vzaps.faults.add("webhook_get", status=400, times=None)
+    response = browser.post(page("instance_webhook", managed.pk), {"events": events})
+    assert "VZaps accepted the webhook, but it could not be read back." in said(response)
+    assert "sends the events to this site" not in said(response)
+    assert "shows something else" not in said(response)
+
+
 def outcome(**values: Any) -> SelfTest:
     return SelfTest(**{"words": "It went <b>so</b>.", "milliseconds": 12, **values})
 
@@ -167,6 +180,23 @@ def test_the_test_of_the_url_says_how_it_went(
     monkeypatch.setattr(self_test, "send", lambda instance: outcome())
     browser.post(url)
     assert LogEntry.objects.latest("pk").change_message == "Sent a test event to itself: it did not arrive."
+
+
+@pytest.mark.parametrize(
+    ("values", "level"),
+    [
+        ({"event_id": 1, "status": 200}, "success"),
+        ({"event_id": 1, "status": 502}, "warning"),
+        ({"event_id": 1, "status": None}, "warning"),
+        ({"status": 200}, "error"),
+    ],
+)
+def test_an_answer_that_is_none_is_no_success(
+    values: dict[str, Any], level: str, managed: Instance, browser: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(self_test, "send", lambda instance: outcome(**values))
+    response = browser.post(page("instance_webhook_test", managed.pk))
+    assert [message.level_tag for message in get_messages(response.wsgi_request)] == [level]
 
 
 def test_the_test_needs_a_public_url(managed: Instance, browser: Client, settings: Any) -> None:

@@ -511,6 +511,15 @@ def test_stopping_leaves_what_was_waiting(three: list[Instance], root: User, fak
     assert states(batches.retry_failed(batch, actor=root)) == ["succeeded"] * 2
 
 
+def test_a_webhook_that_was_not_read_back_is_said_to_be_one(
+    three: list[Instance], root: User, fake_vzaps: FakeVZaps
+) -> None:
+    fake_vzaps.faults.add("webhook_get", status=400, times=None)
+    batch = batches.start(BatchKind.SET_WEBHOOK, [three[0].pk], actor=root, parameters={"overwrite": True})
+    assert states(batch) == ["succeeded"]
+    assert details(batch)[0].startswith("VZaps accepted the webhook, but it could not be read back.")
+
+
 def test_what_is_stopped_at_the_last_moment_is_not_sent(
     three: list[Instance], root: User, fake_vzaps: FakeVZaps, sent: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Any
 
 from django.contrib import messages
@@ -67,7 +68,8 @@ class InstanceWebhook(InstanceBase):
         else:
             arrived = _("arrived") if test.is_ok else _("did not arrive")
             self.log_change(request, instance, _("Sent a test event to itself: it %(result)s.") % {"result": arrived})
-            level = messages.SUCCESS if test.is_ok else messages.ERROR
+            is_answered = test.status == HTTPStatus.OK
+            level = (messages.SUCCESS if is_answered else messages.WARNING) if test.is_ok else messages.ERROR
             self.message_user(
                 request, format_html("{} {}", test.words, self._event_link(request, test.event_id)), level
             )
@@ -79,18 +81,19 @@ class InstanceWebhook(InstanceBase):
         return format_html('<a href="{}">{}</a>', self.address(Event, "change", event_id), _("Open the event"))
 
     def _apply(self, request: HttpRequest, instance: Instance, events: list[str], *, key: str | None) -> None:
-        if not self.carry_out(
+        operation = self.carry_out(
             request,
             lambda: services.webhooks.set(instance, actor=actor_of(request), events=events, idempotency_key=key),
             about=instance,
-        ):
+        )
+        if operation is None:
             return
-        if instance.webhook.drift:
-            text = _("VZaps accepted the webhook, but shows something else: %(what)s.")
-            self.message_user(request, text % {"what": display.drift(instance.webhook)}, messages.WARNING)
-        elif instance.webhook.checked_at is None:
+        if not services.webhooks.was_read_back(operation):
             text = _("VZaps accepted the webhook, but it could not be read back. “Check now” tries again.")
             self.message_user(request, text, messages.WARNING)
+        elif instance.webhook.drift:
+            text = _("VZaps accepted the webhook, but shows something else: %(what)s.")
+            self.message_user(request, text % {"what": display.drift(instance.webhook)}, messages.WARNING)
         else:
             self.message_user(request, _("VZaps sends the events to this site."), messages.SUCCESS)
 

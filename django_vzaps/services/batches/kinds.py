@@ -97,6 +97,8 @@ def _set_webhook(doing: Doing) -> str:
     operation = webhooks.set(instance, actor=doing.actor, events=doing.parameters.get("events"))
     if doubt := webhooks.doubt(operation):
         return doubt
+    if not webhooks.was_read_back(operation):
+        return _("VZaps accepted the webhook, but it could not be read back. “Check now” tries again.")
     return _("VZaps accepted the webhook, but shows something else.") if instance.webhook.drift else ""
 
 
