@@ -24,7 +24,7 @@ def _a_card_and_no_lag(fake: FakeVZaps) -> None:
 
 
 def subscribe(page: Page) -> None:
-    page.click(".object-tools >> text=Subscribe")
+    page.click(".vzaps-controls >> text=Subscribe")
     page.click("text=Yes, charge the card")
     page.wait_for_selector("#vzaps-billing")
 
@@ -35,7 +35,7 @@ def phase(page: Page, name: str) -> None:
 
 def test_subscribed_and_verified(admin: Page, site: str, fake: FakeVZaps) -> None:
     create(admin, site, "Front desk", fake)
-    admin.click(".object-tools >> text=Subscribe")
+    admin.click(".vzaps-controls >> text=Subscribe")
     assert fake.charges == []
     admin.dblclick("text=Yes, charge the card")
     phase(admin, "verified")
@@ -49,7 +49,7 @@ def test_subscribed_and_verified(admin: Page, site: str, fake: FakeVZaps) -> Non
     admin.go_back()
     admin.goto(address)
     admin.click("text=Back to the instance")
-    admin.click(".object-tools >> text=Cancel subscription")
+    admin.click(".vzaps-controls >> text=Cancel subscription")
     admin.click("text=Yes, cancel the subscription")
     phase(admin, "verified")
     assert "Until then it can be resumed." in admin.inner_text("#vzaps-state")
