@@ -166,7 +166,7 @@ class AccountAdmin(StartsBatches):
         "attention_shown",
         "credentials",
         "last_sync",
-        "sync_problem",
+        "problem_in_brief",
     ]
     search_fields = ["name"]
     list_per_page = 50
@@ -223,9 +223,14 @@ class AccountAdmin(StartsBatches):
         return format_html("{}<br>{}", age, _("being synced now")) if is_read else age
 
     @admin.display(description=gettext_lazy("last sync error"))
-    def sync_problem(self, account: Account) -> str:
+    def sync_problem(self, account: Account) -> SafeString | str:
         """What kept the last sync from being complete."""
-        return account.sync_error or display.NOTHING
+        return display.from_outside(account.sync_error)
+
+    @admin.display(description=gettext_lazy("last sync error"))
+    def problem_in_brief(self, account: Account) -> SafeString | str:
+        """Its beginning, for the list."""
+        return display.in_brief(account.sync_error, 200) if account.sync_error else display.NOTHING
 
     def get_urls(self) -> list[URLPattern]:
         """With buttons to sync and to test the credentials."""

@@ -86,6 +86,15 @@ def test_strangers_words_stay_words(shown: dict[str, str], browser: Client) -> N
         assert len(html) < 500_000, name
 
 
+def test_lists_are_named_for_what_they_list_and_hold_names_in_few_lines(shown: dict[str, str], browser: Client) -> None:
+    for name, url in shown.items():
+        if name.endswith("_changelist"):
+            html = browser.get(url).content.decode()
+            assert "<h1>Select " not in html, name
+            words = re.sub(r"<[^>]*>", " ", html.partition("<tbody>")[2].partition("</tbody>")[0])
+            assert "W" * 201 not in words, name
+
+
 def test_words_that_turn_round_turn_nothing_else_round(shown: dict[str, str], browser: Client) -> None:
     """Where a stranger's word stands beside others it is held in: by <bdi>, <pre> or as the whole of its element."""
     html = browser.get(shown["instance_changelist"]).content.decode()

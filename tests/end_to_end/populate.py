@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from django.contrib import admin
 from django.contrib.auth import get_user_model
+from django.core.management import call_command
 from django.urls import reverse
 from django.utils import timezone
 
@@ -52,7 +53,6 @@ TEXTS: Final = (
 def populated(fake: FakeVZaps, manage: Manage) -> dict[str, str]:
     """Fill the site; returns the path of every page of the console that can be looked at, by its name."""
     fake.seed_demo(24)
-    manage("vzaps_sync")
     said = manage("shell", "-c", "from tests.end_to_end import populate; populate.populate(); populate.tell()")
     return dict(re.findall(r"^page (\S+) (\S+)$", said, re.MULTILINE))
 
@@ -78,7 +78,8 @@ def _charge(row: object) -> int | None:
 
 
 def populate() -> None:
-    """Events of a day with every state, handlers that failed, operations of every outcome, batches and healing."""
+    """Instances, events of a day, handlers that failed, operations of every outcome, batches and healing."""
+    call_command("vzaps_sync")
     chance = random.Random(1)
     instances = list(Instance.objects.present().order_by("pk"))
     _age(instances)
