@@ -224,7 +224,7 @@ class Filler:
     def _operation(self, pk: int) -> Row:
         started = self._ago(60)
         return {
-            "kind": self._chance.choice(["restart", "set_webhook", "subscribe", "create"]),
+            "kind": self._chance.choice(["instance.restart", "webhook.set", "subscription.subscribe", "instance.create"]),
             "instance_id": pk,
             "account_id": 1 + pk % ACCOUNTS,
             "actor_id": self._chance.randint(1, self.size.users),

@@ -25,11 +25,10 @@ from django.views.decorators.cache import never_cache
 from django_vzaps import scope, services
 from django_vzaps.admin import display
 from django_vzaps.admin.filters import ChoicesFilter
-from django_vzaps.admin.paging import CappedPaginator
+from django_vzaps.admin.paging import CappedPaginator, PageChangeList
 from django_vzaps.admin.read_only import ReadOnlyAdmin
 from django_vzaps.admin.remote import actor_of
 from django_vzaps.admin.starting import StartsBatches, may_see_batch
-from django_vzaps.admin.themes import ChangeList
 from django_vzaps.models import Account, Batch, BatchItem, BatchItemState, BatchKind, Instance
 from django_vzaps.services import VZapsError
 from django_vzaps.services.batches import LEASE, Progress, may_ask, progress_of, progress_of_each
@@ -75,17 +74,16 @@ class BatchStateFilter(admin.SimpleListFilter):
                 return queryset
 
 
-class BatchChangeList(ChangeList):
+class BatchChangeList(PageChangeList):
     """With the progress of each batch on the page, counted at once."""
 
     def get_results(self, request: HttpRequest) -> None:
-        """Django's page of rows."""
+        """The rows of this page."""
         super().get_results(request)
-        rows: list[Any] = list(self.result_list)
+        rows: list[Any] = self.result_list
         known = progress_of_each(rows, visible_items(request) if scope.is_set() else None)
         for batch in rows:
             batch.progress = known[batch.pk]
-        self.result_list = rows
 
 
 def visible_items(request: HttpRequest) -> QuerySet[BatchItem]:

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from django_vzaps import scope
 from django_vzaps.admin import display
-from django_vzaps.admin.paging import CappedPaginator
+from django_vzaps.admin.paging import CappedPaginator, PageChangeList
 from django_vzaps.admin.read_only import ReadOnlyAdmin
 from django_vzaps.admin.remote import RemoteAdmin
 from django_vzaps.models import Event, FailedDelivery, HealingOutcome, HealingRun, Instance
@@ -54,6 +54,10 @@ class _LogAdmin(ReadOnlyAdmin, RemoteAdmin):
         """Django's list under the name of what is in it."""
         title = str(self.opts.verbose_name_plural).capitalize()
         return super().changelist_view(request, {"title": title, **(extra_context or {})})
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[PageChangeList]:
+        """The list that joins nothing to the rows before the page."""
+        return PageChangeList
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Those about instances the user may see."""

@@ -8,13 +8,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.contrib import admin
 from django.core.cache import cache
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from django_vzaps.admin.events import chart, reading
+from django_vzaps.admin.events import chart, reading, searching
 from django_vzaps.models import Account, Event, EventState, HandlerRun, HandlerRunState, Instance
 from tests.admin.conftest import StaffWith, page, said, text_of
 
@@ -121,6 +122,35 @@ def test_a_broad_search_shows_the_newest(instance: Instance, browser: Client, mo
     response = browser.get(page("event_changelist"), {"q": "5511"})
     assert [event.pk for event in response.context["cl"].result_list] == pks[:2]
     assert "There are more than 2" in text_of(response)
+
+
+@pytest.mark.parametrize("query", [{"q": "5511"}, {"type": "Message"}])
+@pytest.mark.parametrize(("most", "counted"), [(3, 3), (100, 5)])
+def test_what_is_found_is_counted_and_paged_to(
+    most: int, counted: int, query: dict[str, Any], instance: Instance, browser: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading.KeyPaginator, "most", most)
+    monkeypatch.setattr(admin.site._registry[Event], "list_per_page", 2)
+    now = timezone.now()
+    pks = [
+        make(instance, chat=f"5511{n}@lid", state="failed" if n % 2 else "done", received_at=now - n * HOUR).pk
+        for n in range(4, -1, -1)
+    ][::-1]
+    make(instance, type="Presence", chat="5521@lid")
+    for number in (1, 2):
+        cl = browser.get(page("event_changelist"), {**query, "p": number}).context["cl"]
+        assert [event.pk for event in cl.result_list] == pks[2 * number - 2 : min(2 * number, most)]
+        assert (cl.result_count, cl.paginator.is_capped) == (counted, most == counted)
+    assert browser.get(page("event_changelist"), {**query, "p": 4}).status_code == 302
+
+
+@pytest.mark.postgres
+def test_only_the_newest_of_a_broad_search_are_read_on_postgresql(instance: Instance) -> None:
+    for n in range(6):
+        make(instance, chat=f"5511{n}@lid", state="done", received_at=NOW + n * HOUR)
+    rows = Event.objects.filter(searching.wanted("5511"))
+    keys, count = reading.searched(rows, most=5, needed=2)
+    assert (keys, count) == (list(rows.order_by("-received_at").values_list("pk", flat=True)[:2]), 5)
 
 
 def test_from_and_until_are_read_in_the_readers_time_zone(instance: Instance, browser: Client, settings: Any) -> None:

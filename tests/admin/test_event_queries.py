@@ -73,7 +73,7 @@ def test_a_search_reads_what_it_finds_on_postgresql(instance: Instance, text: st
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE django_vzaps_event")
         rows = Event.objects.filter(wanted)
-        for sql, params in asked(lambda _: reading.searched(rows, most=PAGE), instance):
+        for sql, params in asked(lambda _: reading.searched(rows, most=PAGE, needed=PAGE), instance):
             assert read(cursor, sql, params) < LIMIT
 
 

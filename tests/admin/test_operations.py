@@ -364,6 +364,22 @@ def test_search_finds_by_name_id_and_request(
             assert listed(browser, q=term) == found, term
 
 
+@pytest.mark.postgres
+def test_a_search_reads_no_table_from_end_to_end(instance: Instance, browser: Client) -> None:
+    made(instance, request_id="req-1")
+    with connection.cursor() as cursor:
+        # These tables are small enough for it to pay all the same; on a large site it does not.
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        for term in ("front", "VZOTHER", "req-1", "nothing"):
+            with CaptureQueriesContext(connection) as captured:
+                listed(browser, q=term)
+            ours = [each["sql"] for each in captured if "name_folded" in each["sql"] or "request_id" in each["sql"]]
+            assert len(ours) >= 2
+            for sql in ours:
+                cursor.execute(f"EXPLAIN {sql}")
+                assert not [line for (line,) in cursor.fetchall() if "Seq Scan" in line], sql
+
+
 def test_a_name_that_many_begin_with_loses_none(
     instance: Instance, browser: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:

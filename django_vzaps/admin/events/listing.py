@@ -41,11 +41,12 @@ _LISTED: Final = ("payload", "instance__data", "instance__profile", "instance__l
 
 
 class EventChangeList(ChangeList):
-    """Django's, but the keys of all that can be paged through are read once, by the indexes."""
+    """Django's, but the keys are read first, by the indexes."""
 
     def get_results(self, request: HttpRequest) -> None:
         """Read the keys, and the rows of the page."""
-        paginator = reading.KeyPaginator(self._keys(request), self.list_per_page)
+        read, counted = self._keys()
+        paginator = reading.KeyPaginator(read, self.list_per_page, counted=counted)
         try:
             keys = list(paginator.page(self.page_num).object_list)
         except InvalidPage as error:
@@ -62,17 +63,22 @@ class EventChangeList(ChangeList):
         self.can_show_all = False
         self.multi_page = paginator.num_pages > 1
 
-    def _keys(self, request: HttpRequest) -> list[int]:
+    def _keys(self) -> tuple[list[int], int]:
+        """The keys of the newest, at least to the end of this page, and how many there are."""
         most = reading.KeyPaginator.most + 1
+        needed = max(self.page_num, 1) * self.list_per_page
         params = self.get_filters_params()
         state = self.params.get(EventStateFilter.parameter_name)
+        states = (state,) if state else ()
         if self.query:
-            return reading.searched(self.queryset, most=most, states=(state,) if state else ())
-        if not params and not scope.is_set():
-            return list(self.queryset.order_by("-pk").values_list("pk", flat=True)[:most])
+            return reading.searched(self.queryset, most=most, needed=needed, states=states)
         if params.keys() == {EventTypeFilter.parameter_name} and not scope.is_set():
-            return reading.newest_of_type(self.queryset, most=most)
-        return reading.newest(self.queryset, most=most, states=(state,) if state else ())
+            return reading.newest_of_type(self.queryset, most=most, needed=needed)
+        if not params and not scope.is_set():
+            keys = list(self.queryset.order_by("-pk").values_list("pk", flat=True)[:most])
+        else:
+            keys = reading.newest(self.queryset, most=most, states=states)
+        return keys, len(keys)
 
     @property
     def active_filters(self) -> list[dict[str, str]]:

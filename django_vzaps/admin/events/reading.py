@@ -25,11 +25,15 @@ _KNOWN: Final = sorted(EventState.values)
 
 
 class KeyPaginator(CappedPaginator):
-    """Pages through keys that were read already."""
+    """Pages through keys that were read already, of ``counted`` that there are."""
+
+    def __init__(self, keys: list[int], per_page: int, *, counted: int) -> None:
+        super().__init__(keys, per_page)
+        self._all = counted
 
     @cached_property
     def _counted(self) -> int:
-        return len(self.object_list)
+        return self._all
 
 
 def newest(rows: QuerySet[Event], *, most: int, states: Sequence[str] = ()) -> list[int]:
@@ -38,35 +42,54 @@ def newest(rows: QuerySet[Event], *, most: int, states: Sequence[str] = ()) -> l
     ``states`` says what is known of their states; without it all are looked through, also those that only a newer
     version knows.
     """
+    return [pk for (pk,) in _sorted(_by_state(rows, states, most=most), most=most)]
+
+
+def searched(rows: QuerySet[Event], *, most: int, needed: int, states: Sequence[str] = ()) -> tuple[list[int], int]:
+    """The same for what most often fits few rows: the newest ``needed``, or all; and how many there are up to ``most``.
+
+    PostgreSQL weighs whether to find all and sort them, or to walk from the newest on. Asked for an order, MariaDB
+    would walk even for few: these are read without.
+    """
+    needed = min(needed, most)
+    if connections[rows.db].vendor == "postgresql":
+        count = rows.order_by().values("pk")[:most]
+        found = _sorted(_by_state(rows, states, most=needed), most=needed, count=count)
+        return [pk for pk, _ in found], found[0][1] if found else 0
+    keys = [pk for (pk,) in _sorted([rows.order_by()[:most]], most=most)]
+    if len(keys) < most:
+        return keys, len(keys)
+    return newest(rows, most=needed, states=states), most
+
+
+def newest_of_type(rows: QuerySet[Event], *, most: int, needed: int) -> tuple[list[int], int]:
+    """The same for all of one type, whose index is in the order of ids on all databases but PostgreSQL."""
+    if connections[rows.db].vendor == "postgresql":
+        return searched(rows, most=most, needed=needed)
+    keys = list(rows.order_by("-pk").values_list("pk", flat=True)[:most])
+    return keys, len(keys)
+
+
+def _by_state(rows: QuerySet[Event], states: Sequence[str], *, most: int) -> list[QuerySet[Event]]:
     conditions = [Q(state=state) for state in states or _KNOWN]
     if not states:
         conditions.append(_unknown_state())
-    return _sorted([rows.filter(each).order_by(*_NEWEST_FIRST)[:most] for each in conditions], most=most)
+    return [rows.filter(each).order_by(*_NEWEST_FIRST)[:most] for each in conditions]
 
 
-def searched(rows: QuerySet[Event], *, most: int, states: Sequence[str] = ()) -> list[int]:
-    """The same for what most often fits few rows: asked for an order, MariaDB would walk through all of them."""
-    found = _sorted([rows.order_by()[:most]], most=most)
-    return found if len(found) < most else newest(rows, most=most, states=states)
-
-
-def newest_of_type(rows: QuerySet[Event], *, most: int) -> list[int]:
-    """The same for all of one type, whose index is in the order of ids on all databases but PostgreSQL."""
-    if connections[rows.db].vendor == "postgresql":
-        return newest(rows, most=most)
-    return list(rows.order_by("-pk").values_list("pk", flat=True)[:most])
-
-
-def _sorted(parts: Sequence[QuerySet[Event]], *, most: int) -> list[int]:
+def _sorted(parts: Sequence[QuerySet[Event]], *, most: int, count: QuerySet[Any, Any] | None = None) -> list[Any]:
+    """The keys of the parts, newest first; each with how many ``count`` finds, where that is given."""
     using = parts[0].db
     columns = ("id", "received_at", "instance_id")
     compiled = list(_compiled([part.values_list(*columns) for part in parts], using))
     if not compiled:
         return []
+    counts = list(_compiled([] if count is None else [count], using))
     union = " UNION ALL ".join(f"SELECT * FROM ({sql}) AS part{number}" for number, sql, _ in compiled)  # noqa: S608
+    shown = ", ".join(["id", *(f"(SELECT COUNT(*) FROM ({sql}) AS counted)" for _, sql, _ in counts)])  # noqa: S608
     order = "received_at DESC, instance_id DESC, id DESC"
-    sql = f"SELECT id FROM ({union}) AS parts ORDER BY {order} LIMIT {most:d}"  # noqa: S608 - compiled by Django
-    return [pk for (pk,) in _fetched(sql, [value for _, _, params in compiled for value in params], using)]
+    sql = f"SELECT {shown} FROM ({union}) AS parts ORDER BY {order} LIMIT {most:d}"  # noqa: S608 - compiled by Django
+    return _fetched(sql, [value for _, _, params in (*counts, *compiled) for value in params], using)
 
 
 def neighbour(event: Event, *, later: bool) -> int | None:

@@ -6,15 +6,12 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 from django.contrib.admin.views.main import ORDER_VAR
-from django.core.exceptions import EmptyResultSet
 from django.db.models import QuerySet
-from django.db.models.expressions import RawSQL
 from django.http import HttpRequest
 
 from django_vzaps.admin.instances import strip
 from django_vzaps.admin.instances.columns import MOST_WAITING
-from django_vzaps.admin.paging import CountingPaginator, compiled, number
-from django_vzaps.admin.themes import ChangeList
+from django_vzaps.admin.paging import CountingPaginator, PageChangeList, number
 from django_vzaps.models import Instance
 from django_vzaps.models.backlog import backlogs
 
@@ -32,31 +29,19 @@ UNSHOWN: Final = (
 )
 
 
-class InstanceChangeList(ChangeList):
+class InstanceChangeList(PageChangeList):
     paginator: CountingPaginator
 
     def get_results(self, request: HttpRequest) -> None:
-        """The rows of this page, chosen before anything is joined to them, with their backlog."""
+        """The rows of this page, with their backlog."""
         super().get_results(request)
-        chosen = self.result_list.select_related(None).values("pk")
-        try:
-            statement, parameters = compiled(chosen)
-        except EmptyResultSet:
-            self.result_list = []
-            return
-        # MariaDB takes no limit right within an IN.
-        page = RawSQL(f"SELECT * FROM ({statement}) AS page", parameters)  # noqa: S608, S611 - Django's own
-        rows = list(
-            Instance.objects.using(chosen.db)
-            .filter(pk__in=page)
-            .select_related(*JOINED)
-            .defer(*UNSHOWN)
-            .order_by(*chosen.query.order_by)
-        )
-        waiting = backlogs((row.pk for row in rows), most=MOST_WAITING, using=chosen.db)
-        for row in rows:
+        waiting = backlogs((row.pk for row in self.result_list), most=MOST_WAITING, using=self.root_queryset.db)
+        for row in self.result_list:
             row.__dict__["backlog"] = waiting.get(row.pk)
-        self.result_list = rows
+
+    def shown(self) -> QuerySet[Instance]:
+        """Instances with what the cells are made of, and no more."""
+        return Instance.objects.using(self.root_queryset.db).select_related(*JOINED).defer(*UNSHOWN)
 
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
         """By one column, with the key in the same direction: that is what there are indexes for."""

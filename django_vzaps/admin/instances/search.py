@@ -35,6 +35,11 @@ def matching(text: str, *, vendor: str) -> Q:
     return found
 
 
+def name_begins(text: str, *, vendor: str) -> Q:
+    """That the name begins so, in small letters or capitals."""
+    return _any(begins("name_folded", folded, vendor) for folded in _folded(text))
+
+
 def digits_of(text: str) -> str:
     """The digits of a phone number, however it is written, as VZaps writes it; empty for what is none."""
     if not _DIGITS_OR_MARKS.fullmatch(text):
@@ -44,7 +49,7 @@ def digits_of(text: str) -> str:
 
 
 def _anything(text: str, vendor: str) -> Q:
-    found = _any(begins("name_folded", folded, vendor) for folded in _folded(text))
+    found = name_begins(text, vendor=vendor)
     for spelling in dict.fromkeys([text, text.upper()]):
         found |= begins("vzaps_id", spelling, vendor)
     number = digits_of(text)

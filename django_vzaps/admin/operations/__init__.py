@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from django.contrib import admin
 from django.contrib.admin.utils import flatten_fieldsets
-from django.db import connection, transaction
+from django.db import connections, transaction
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from django_vzaps.admin import display, outcomes
+from django_vzaps.admin.instances.search import name_begins
 from django_vzaps.admin.operations.filters import (
     OVERDUE,
     ActorFilter,
@@ -25,7 +26,7 @@ from django_vzaps.admin.operations.filters import (
     within,
 )
 from django_vzaps.admin.operations.settling import OperationSettling
-from django_vzaps.admin.paging import CappedPaginator
+from django_vzaps.admin.paging import CappedPaginator, PageChangeList
 from django_vzaps.admin.read_only import ReadOnlyAdmin
 from django_vzaps.admin.scoped import ScopedAdmin
 from django_vzaps.models import BILLING_KINDS, Instance, Operation, OperationOutcome
@@ -156,6 +157,10 @@ class OperationAdmin(OperationSettling, ScopedAdmin, ReadOnlyAdmin):
         """What VZaps showed when it was confirmed."""
         return display.pretty(operation.effect)
 
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[PageChangeList]:
+        """The list that joins nothing to the rows before the page."""
+        return PageChangeList
+
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Operation], search_term: str
     ) -> tuple[QuerySet[Operation], bool]:
@@ -163,7 +168,8 @@ class OperationAdmin(OperationSettling, ScopedAdmin, ReadOnlyAdmin):
         term = search_term.strip()
         if not term:
             return queryset, False
-        meant = Instance.objects.filter(_begins_with(term) | Q(vzaps_id=term)).order_by()
+        vendor = connections[queryset.db].vendor
+        meant = Instance.objects.filter(name_begins(term, vendor=vendor) | Q(vzaps_id=term)).order_by()
         found = list(meant.values_list("pk", flat=True)[: FEW + 1])
         instances: Any = found if len(found) <= FEW else meant.values("pk")
         return queryset.filter(Q(instance__in=instances) | Q(request_id=term)), False
@@ -235,13 +241,3 @@ class OperationAdmin(OperationSettling, ScopedAdmin, ReadOnlyAdmin):
             }
             for other in (*later, operation, *earlier)
         ]
-
-
-def _begins_with(term: str) -> Q:
-    # An index finds the beginning of a name as it is written; where case counts, a few ways to write it are tried.
-    if connection.vendor == "mysql":
-        return Q(name__istartswith=term)
-    words = Q()
-    for way in {term, term.lower(), term.upper(), term.capitalize(), term.title()}:
-        words |= Q(name__startswith=way)
-    return words
