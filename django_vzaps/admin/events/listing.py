@@ -10,6 +10,7 @@ from django.contrib import admin, messages
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
 from django.core.paginator import InvalidPage
+from django.db import connection
 from django.db.models import Prefetch, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
@@ -33,6 +34,8 @@ from django_vzaps.admin.events.filters import (
     ReceivedFilter,
     Removable,
 )
+from django_vzaps.admin.instances.search import named
+from django_vzaps.admin.typed import begins, phone
 from django_vzaps.models import Event, HandlerRun, Instance
 
 #: Instances that an ambiguous search names.
@@ -89,11 +92,6 @@ class EventChangeList(ChangeList):
         if self.query:
             found.append({"title": _("search"), "value": self.query, "without": self.get_query_string(remove=["q"])})
         return found
-
-    @property
-    def without_filters(self) -> str:
-        """The list's address without any filter and search."""
-        return "?"
 
     def chart(self, request: HttpRequest) -> dict[str, Any]:
         """When what the user may see of the chosen instance came; the other filters do not touch it."""
@@ -185,10 +183,10 @@ class EventList(EventBase):
         exact = list(visible.filter(vzaps_id=text)[:1])
         if exact:
             return exact
-        begins = searching.begins("name", text)
-        if phone := searching.phone(text):
-            begins |= searching.begins("phone", phone)
-        return list(visible.filter(begins)[: _MOST_NAMED + 1])
+        meant = named(text, vendor=connection.vendor)
+        if number := phone(text):
+            meant |= begins("phone", number, connection.vendor)
+        return list(visible.filter(meant)[: _MOST_NAMED + 1])
 
     @admin.display(description=gettext_lazy("instance"))
     def instance_shown(self, event: Event) -> SafeString:

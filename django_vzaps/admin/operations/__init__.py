@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from django_vzaps.admin import display, outcomes
+from django_vzaps.admin.instances.search import named
 from django_vzaps.admin.operations.filters import (
     OVERDUE,
     ActorFilter,
@@ -163,7 +164,7 @@ class OperationAdmin(OperationSettling, ScopedAdmin, ReadOnlyAdmin):
         term = search_term.strip()
         if not term:
             return queryset, False
-        meant = Instance.objects.filter(_begins_with(term) | Q(vzaps_id=term)).order_by()
+        meant = Instance.objects.filter(named(term, vendor=connection.vendor) | Q(vzaps_id=term)).order_by()
         found = list(meant.values_list("pk", flat=True)[: FEW + 1])
         instances: Any = found if len(found) <= FEW else meant.values("pk")
         return queryset.filter(Q(instance__in=instances) | Q(request_id=term)), False
@@ -234,13 +235,3 @@ class OperationAdmin(OperationSettling, ScopedAdmin, ReadOnlyAdmin):
             }
             for other in (*later, operation, *earlier)
         ]
-
-
-def _begins_with(term: str) -> Q:
-    # An index finds the beginning of a name as it is written; where case counts, a few ways to write it are tried.
-    if connection.vendor == "mysql":
-        return Q(name__istartswith=term)
-    words = Q()
-    for way in {term, term.lower(), term.upper(), term.capitalize(), term.title()}:
-        words |= Q(name__startswith=way)
-    return words
