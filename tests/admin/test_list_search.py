@@ -74,7 +74,7 @@ def test_a_long_text_is_searched_by_its_beginning(account: Account, browser: Cli
         ("00 55 11", "5511"),
         ("55.11/9", "55119"),
         ("+55\u00a011 99999\u20110000", "5511999990000"),
-        ("٥٥", ""),
+        ("\u0665\u0665", ""),
         ("00", "00"),
         ("desk 5", ""),
         ("", ""),

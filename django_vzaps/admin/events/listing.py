@@ -13,7 +13,6 @@ from django.core.paginator import InvalidPage
 from django.db import connection
 from django.db.models import Prefetch, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -111,16 +110,11 @@ class EventList(EventBase):
     list_display = ["event", "instance_shown", "outcome", "received", "chat_and_message"]
     list_display_links = ["event"]
     list_filter = [EventStateFilter, EventTypeFilter, ReceivedFilter, InstanceFilter]
-    list_per_page = 100
-    list_max_show_all = 100
     search_fields = ["message_id"]  # what is searched says get_search_results
     search_help_text = gettext_lazy(
         "Search by message id, by phone number with country code or the beginning of one, by chat address, "
         "or by an event's number such as #123."
     )
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER
-    sortable_by = ()
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         """With keys read by the indexes."""
@@ -137,9 +131,7 @@ class EventList(EventBase):
         """Django's list, with a chart above and what is filtered by."""
         if request.method == "GET" and INSTANCE_SEARCH in request.GET and self.has_view_permission(request):
             return self._to_instance(request)
-        response = super().changelist_view(
-            request, {"title": str(self.opts.verbose_name_plural).capitalize(), **(extra_context or {})}
-        )
+        response = super().changelist_view(request, extra_context)
         context = getattr(response, "context_data", None)
         if context is not None and isinstance(found := context.get("cl"), EventChangeList):
             context.update(found.chart(request))
@@ -220,4 +212,4 @@ class EventList(EventBase):
 
 
 def _briefly(at: datetime) -> str:
-    return date_format(timezone.localtime(at) if timezone.is_aware(at) else at, "SHORT_DATETIME_FORMAT")
+    return date_format(display.local(at), "SHORT_DATETIME_FORMAT")

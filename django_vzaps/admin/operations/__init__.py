@@ -26,7 +26,6 @@ from django_vzaps.admin.operations.filters import (
     within,
 )
 from django_vzaps.admin.operations.settling import OperationSettling
-from django_vzaps.admin.paging import CappedPaginator
 from django_vzaps.admin.read_only import ReadOnlyAdmin
 from django_vzaps.admin.scoped import ScopedAdmin
 from django_vzaps.models import BILLING_KINDS, Instance, Operation, OperationOutcome
@@ -46,14 +45,8 @@ class OperationAdmin(OperationSettling, ScopedAdmin, ReadOnlyAdmin):
     list_display_links = ["operation"]
     list_filter = [OutcomeFilter, KindFilter, StartedFilter, ActorFilter]
     list_select_related = ["instance", "actor", "account", "batch"]
-    list_per_page = 100
-    list_max_show_all = 100
     search_fields = ["instance__name__startswith", "instance__vzaps_id__exact", "request_id__exact"]
     search_help_text = gettext_lazy("Search by the beginning of an instance's name, its VZaps id, or a request id.")
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER
-    paginator = CappedPaginator
-    sortable_by = ()
     fieldsets = [
         (
             None,
