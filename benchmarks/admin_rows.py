@@ -38,6 +38,7 @@ BILLING = {"active": 60, "trialing": 22, "past_due": 5, "unpaid": 2, "canceled":
 CONNECTIONS = {"connected": 70, "stale": 10, "disconnected": 10, "never_paired": 7, "unknown": 3}
 WEBHOOKS = {"ok": 83, "failing": 3, "drifted": 2, "unmanaged": 4, "not_set": 3, "unchecked": 5}
 OUTCOMES = {"succeeded": 93, "failed": 5, "unknown": 2}
+KINDS = ("instance.restart", "webhook.set", "subscription.subscribe", "instance.create")
 PLACES = ("Shop", "Branch", "Clinic", "Front desk", "Support", "Sales", "Warehouse", "School", "Kitchen", "Garage")
 CITIES = ("Manaus", "Recife", "Curitiba", "Bogotá", "Quito", "Lima", "Porto", "São Paulo", "Natal", "Cusco")
 
@@ -224,7 +225,9 @@ class Filler:
     def _operation(self, pk: int) -> Row:
         started = self._ago(60)
         return {
-            "kind": self._chance.choice(["instance.restart", "webhook.set", "subscription.subscribe", "instance.create"]),
+            "kind": self._chance.choice(
+                ["instance.restart", "webhook.set", "subscription.subscribe", "instance.create"]
+            ),
             "instance_id": pk,
             "account_id": 1 + pk % ACCOUNTS,
             "actor_id": self._chance.randint(1, self.size.users),

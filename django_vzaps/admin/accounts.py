@@ -10,9 +10,8 @@ from urllib.parse import urlencode
 
 from django import forms
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
 from django.db.models import Q
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.formats import number_format
@@ -269,7 +268,7 @@ class AccountAdmin(StartsBatches):
         """Read the account's instances from VZaps."""
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
-        account = self._account(request, object_id, permitted=self.may_sync(request))
+        account = self.row_for(request, object_id, permitted=self.may_sync(request))
         self.start_account_sync(request, [account])
         return HttpResponseRedirect(self.address(Account, "change", account.pk))
 
@@ -277,7 +276,7 @@ class AccountAdmin(StartsBatches):
         """Ask VZaps for one instance, to see whether it takes the credentials."""
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
-        account = self._account(request, object_id, permitted=self.has_change_permission(request))
+        account = self.row_for(request, object_id, permitted=self.has_change_permission(request))
         try:
             services.accounts.check_credentials(account)
         except VZapsError as error:
@@ -285,14 +284,6 @@ class AccountAdmin(StartsBatches):
         else:
             self.message_user(request, _("VZaps accepts the credentials."), messages.SUCCESS)
         return HttpResponseRedirect(self.address(Account, "change", account.pk))
-
-    def _account(self, request: HttpRequest, object_id: int, *, permitted: bool) -> Account:
-        if not (permitted and self.has_view_permission(request)):
-            raise PermissionDenied
-        account = self.get_object(request, str(object_id))
-        if account is None:
-            raise Http404
-        return account  # type: ignore[no-any-return]
 
 
 def syncing(item: BatchItem) -> str:

@@ -15,7 +15,6 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.formats import number_format
-from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
@@ -25,9 +24,10 @@ from django.views.decorators.cache import never_cache
 from django_vzaps import scope, services
 from django_vzaps.admin import display
 from django_vzaps.admin.filters import ChoicesFilter
-from django_vzaps.admin.paging import CappedPaginator, PageChangeList
+from django_vzaps.admin.paging import PageChangeList
 from django_vzaps.admin.read_only import ReadOnlyAdmin
 from django_vzaps.admin.remote import actor_of
+from django_vzaps.admin.scoped import ScopedAdmin
 from django_vzaps.admin.starting import StartsBatches, may_see_batch
 from django_vzaps.models import Account, Batch, BatchItem, BatchItemState, BatchKind, Instance
 from django_vzaps.services import VZapsError
@@ -99,17 +99,13 @@ def visible_items(request: HttpRequest) -> QuerySet[BatchItem]:
 
 
 @admin.register(Batch)
-class BatchAdmin(ReadOnlyAdmin, StartsBatches):
+class BatchAdmin(ScopedAdmin, ReadOnlyAdmin, StartsBatches):
     list_display = ["batch", "progress_shown", "state_shown", "actor_shown", "asked_for"]
     list_display_links = ["batch"]
     list_filter = [BatchStateFilter, BatchKindFilter]
     list_select_related = ["actor"]
     list_per_page = 50
     list_max_show_all = 50
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER
-    paginator = CappedPaginator
-    sortable_by = ()
 
     class Media:
         css = {"all": ["django_vzaps/batches.css"]}
@@ -148,15 +144,14 @@ class BatchAdmin(ReadOnlyAdmin, StartsBatches):
             return True
         return any(may_ask(request.user, kind) for kind in BatchKind)
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Batch]:
+    def in_scope(self, request: HttpRequest, rows: QuerySet[Batch]) -> QuerySet[Batch]:
         """One's own; with the permission those of others, as far as they are about what one may see."""
-        batches = super().get_queryset(request)
         own = Q(actor=request.user.pk)
         if not super().has_view_permission(request):
-            return batches.filter(own)
+            return rows.filter(own)
         if not scope.is_set():
-            return batches
-        return batches.filter(own | Exists(visible_items(request).filter(batch=OuterRef("pk"))))
+            return rows
+        return rows.filter(own | Exists(visible_items(request).filter(batch=OuterRef("pk"))))
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[BatchChangeList]:
         """The list that counts items."""
@@ -174,11 +169,6 @@ class BatchAdmin(ReadOnlyAdmin, StartsBatches):
             path("<int:object_id>/stop/", self.remote(self.stop_view), name="django_vzaps_batch_stop"),
             *super().get_urls(),
         ]
-
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """Django's list under the name of what it lists."""
-        title = capfirst(str(self.opts.verbose_name_plural))
-        return super().changelist_view(request, {"title": title, **(extra_context or {})})
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
@@ -264,7 +254,8 @@ class BatchAdmin(ReadOnlyAdmin, StartsBatches):
         if not (str(object_id).isdecimal() and len(str(object_id)) < 19):
             raise Http404
         # Not among those listed to the user, but there: they may have no permission at all.
-        batch = self.get_queryset(request).select_related("actor", "retry_of").filter(pk=int(object_id)).first()
+        listed: QuerySet[Batch] = self.get_queryset(request)
+        batch = listed.select_related("actor", "retry_of").filter(pk=int(object_id)).first()
         if not self.has_view_permission(request, batch):
             raise PermissionDenied
         if batch is None:
@@ -393,7 +384,7 @@ def state_of(batch: Batch, progress: Progress) -> SafeString:
         tone, words = "warning", _("stopped")
     else:
         tone, words = "good", pgettext("batch", "finished")
-    return format_html('<span class="vzaps-badge vzaps-{}">{}</span>', tone, words)
+    return display.framed(tone, words)
 
 
 def in_words(batch: Batch) -> list[str]:

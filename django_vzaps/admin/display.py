@@ -17,7 +17,6 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from django_vzaps.models import (
-    ConnectionSource,
     ConnectionState,
     Event,
     EventState,
@@ -27,6 +26,7 @@ from django_vzaps.models import (
     Subscription,
     SubscriptionState,
     Webhook,
+    WebhookHealth,
 )
 from django_vzaps.models.fields import storable
 
@@ -34,7 +34,8 @@ NOTHING: Final = "–"  # noqa: RUF001 - a dash where there is nothing to show
 LONGEST_PAYLOAD: Final = 100_000
 LONGEST_NAME: Final = 60
 
-_TONES: Final = {
+#: By the value alone: a word that several lists of choices have sounds the same in each.
+_TONES: Final[dict[str, str]] = {
     ConnectionState.CONNECTED: "good",
     ConnectionState.STALE: "warning",
     ConnectionState.DISCONNECTED: "bad",
@@ -51,6 +52,9 @@ _TONES: Final = {
     OperationOutcome.SUCCEEDED: "good",
     OperationOutcome.FAILED: "bad",
     OperationOutcome.UNKNOWN: "warning",
+    WebhookHealth.OK: "good",
+    WebhookHealth.FAILING: "bad",
+    WebhookHealth.DRIFTED: "warning",
 }
 
 
@@ -60,14 +64,18 @@ def label(choices: type[TextChoices], value: str) -> str:
 
 
 def badge(choices: type[TextChoices], value: str) -> SafeString:
-    """A state as a word in a coloured frame; the word alone says it all."""
-    tone = _TONES.get(choices(value), "quiet") if value in choices.values else "quiet"
-    return format_html('<span class="vzaps-badge vzaps-{}">{}</span>', tone, label(choices, value))
+    """A state as a word in the frame that suits it."""
+    return framed(_TONES.get(value, "quiet") if value in choices.values else "quiet", label(choices, value))
+
+
+def framed(tone: str, words: str) -> SafeString:
+    """Words in a coloured frame: good, warning, bad or quiet. The words alone say it all."""
+    return format_html('<span class="vzaps-badge vzaps-{}">{}</span>', tone, words)
 
 
 def moment(at: datetime) -> str:
     """A point in time, written out in the reader's time zone and language."""
-    return date_format(_local(at), "DATETIME_FORMAT")
+    return date_format(local(at), "DATETIME_FORMAT")
 
 
 def read_moment(record: Any, key: str) -> datetime | None:
@@ -114,20 +122,6 @@ def duration(span: timedelta) -> str:
     return timesince(timezone.now() - span, depth=2)
 
 
-def connection(instance: Instance) -> SafeString:
-    """The connection's state, and who said so when: "connected" is a claim that goes stale."""
-    state = badge(ConnectionState, instance.connection_state)
-    if instance.connection_asked_at is None:
-        return state
-    source = label(ConnectionSource, instance.connection_source)
-    return format_html(
-        '{} <span class="vzaps-quiet">{} {}</span>',
-        state,
-        ago(instance.connection_asked_at),
-        format_html(_("by {}"), source) if source else "",
-    )
-
-
 def billing(instance: Instance) -> SafeString | str:
     """The billing state and what happens next."""
     subscription = subscription_of(instance)
@@ -143,7 +137,7 @@ def billing_state(value: str, billing_status: str, ends: datetime | None) -> Saf
         state = format_html("{} <bdi>{}</bdi>", state, billing_status)
     if ends is None or ends < timezone.now():
         return state
-    words = _("ends %(day)s") % {"day": date_format(_local(ends), "DATE_FORMAT")}
+    words = _("ends %(day)s") % {"day": date_format(local(ends), "DATE_FORMAT")}
     return format_html('{} <span class="vzaps-quiet" title="{}">{}</span>', state, moment(ends), words)
 
 
@@ -205,5 +199,6 @@ def outside_link(url: str, text: str) -> SafeString | str:
     return format_html('<a href="{}" target="_blank" rel="noopener noreferrer">{}</a>', url, text)
 
 
-def _local(at: datetime) -> datetime:
+def local(at: datetime) -> datetime:
+    """In the reader's time zone, where the project has time zones."""
     return timezone.localtime(at) if timezone.is_aware(at) else at

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, ClassVar
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from django.contrib import admin
 from django.db.models import QuerySet, TextChoices
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy
+
+#: How far back people look most often.
+SPANS: Final = {
+    "hour": (gettext_lazy("Last hour"), timedelta(hours=1)),
+    "day": (gettext_lazy("Last 24 hours"), timedelta(days=1)),
+    "week": (gettext_lazy("Last 7 days"), timedelta(days=7)),
+}
 
 if TYPE_CHECKING:
     _Admin = admin.ModelAdmin[Any]

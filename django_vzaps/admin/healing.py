@@ -7,17 +7,17 @@ from typing import Any, Final
 
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from django_vzaps import scope
 from django_vzaps.admin import display
-from django_vzaps.admin.paging import CappedPaginator, PageChangeList
+from django_vzaps.admin.paging import PageChangeList
 from django_vzaps.admin.read_only import ReadOnlyAdmin
 from django_vzaps.admin.remote import RemoteAdmin
-from django_vzaps.models import Event, FailedDelivery, HealingOutcome, HealingRun, Instance
+from django_vzaps.admin.scoped import ScopedAdmin
+from django_vzaps.models import Event, FailedDelivery, HealingOutcome, HealingRun
 
 LONGEST_DETAIL: Final = 200
 
@@ -41,27 +41,12 @@ class NeedsAttentionFilter(admin.SimpleListFilter):
                 return queryset
 
 
-class _LogAdmin(ReadOnlyAdmin, RemoteAdmin):
-    list_per_page = 100
-    list_max_show_all = 100
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER
-    paginator = CappedPaginator
-    sortable_by = ()
+class _LogAdmin(ScopedAdmin, ReadOnlyAdmin, RemoteAdmin):
     change_list_template = "admin/django_vzaps/healingrun/change_list.html"
-
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """Django's list under the name of what is in it."""
-        title = str(self.opts.verbose_name_plural).capitalize()
-        return super().changelist_view(request, {"title": title, **(extra_context or {})})
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[PageChangeList]:
         """The list that joins nothing to the rows before the page."""
         return PageChangeList
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """Those about instances the user may see."""
-        return scope.about(request.user, super().get_queryset(request), Instance.objects.all())
 
     @admin.display(description=_("instance"))
     def instance_shown(self, row: FailedDelivery | HealingRun) -> SafeString:

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.contrib import admin
 from django.db import models
 from django.http import HttpRequest
 
+from django_vzaps.admin.paging import CappedPaginator
 from django_vzaps.admin.themes import ModelAdmin, TabularInline
 
 
 class ReadOnlyAdmin(ModelAdmin):
-    """Lists and shows; Django's add, change and delete are refused to everybody."""
+    """Lists and shows; Django's add, change and delete are refused to everybody.
+
+    The lists may be very long: nothing counts them whole, and they have the order for which there is an index.
+    """
 
     actions: Any = None
+    list_per_page = 100
+    list_max_show_all = 100
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    paginator = CappedPaginator
+    sortable_by = ()
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

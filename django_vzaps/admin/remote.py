@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
 
 from django.contrib import messages
 from django.contrib.auth.models import AbstractBaseUser
+from django.core.exceptions import PermissionDenied
 from django.db import models, transaction
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
@@ -35,6 +36,15 @@ class RemoteAdmin(ModelAdmin):
         return reverse(
             f"admin:{model._meta.label_lower.replace('.', '_')}_{page}", args=args, current_app=self.admin_site.name
         )
+
+    def row_for(self, request: HttpRequest, object_id: int | str, *, permitted: bool) -> Any:
+        """The row, for a user who may see it and is ``permitted``; else ``PermissionDenied`` or ``Http404``."""
+        if not (permitted and self.has_view_permission(request)):
+            raise PermissionDenied
+        row = self.get_object(request, str(object_id))
+        if row is None:
+            raise Http404
+        return row
 
     def carry_out(
         self,

@@ -24,7 +24,10 @@ class ScopedAdmin(ModelAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Those the user may see."""
-        rows = super().get_queryset(request)
+        return self.in_scope(request, super().get_queryset(request))
+
+    def in_scope(self, request: HttpRequest, rows: QuerySet[Any]) -> QuerySet[Any]:
+        """Those of ``rows`` that the user may see."""
         seen = scope.about(request.user, rows, Instance.objects.all(), lookup=self.instance_lookup)
         if self.actor_lookup and scope.is_set():
             seen |= rows.filter(**{f"{self.instance_lookup}__isnull": True, self.actor_lookup: request.user.pk})

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from django.apps import apps
 from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.utils.text import capfirst
 
 from django_vzaps.admin.display import NOTHING
 
@@ -40,3 +42,8 @@ class ModelAdmin(_ModelAdmin):
 
     class Media:
         css = {"all": ["django_vzaps/admin.css", *(["django_vzaps/unfold.css"] if IS_UNFOLD else [])]}
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Django's list under the name of what it lists: most rows are looked at here, and none is to be changed."""
+        title = capfirst(str(self.opts.verbose_name_plural))
+        return super().changelist_view(request, {"title": title, **(extra_context or {})})

@@ -176,7 +176,10 @@ def test_a_photo_lies_over_the_initials(picture: object, is_shown: bool, account
         ("\u202e\u202d x", "X"),
         ("🙂 ok", "O"),
         ("***", ""),
-        ("a b c", "AB"),
+        ("Bia Carvalho da Silva", "BS"),
+        ("", ""),
+        ("(Ana) ß", "ASS"),
+        ("李 小龍", "李小"),
         ("2 Go", "2G"),
     ],
 )

@@ -5,7 +5,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from django_vzaps.admin.instances.search import digits_of
+from django_vzaps.admin.typed import phone
 from django_vzaps.models import (
     Account,
     Instance,
@@ -73,10 +73,13 @@ def test_a_long_text_is_searched_by_its_beginning(account: Account, browser: Cli
         ("+55 (11) 99999-0000", "5511999990000"),
         ("00 55 11", "5511"),
         ("55.11/9", "55119"),
+        ("+55\u00a011 99999\u20110000", "5511999990000"),
+        ("\u0665\u0665", ""),
+        ("00", "00"),
         ("desk 5", ""),
         ("", ""),
         ("+", ""),
     ],
 )
 def test_a_number_is_read_however_it_is_written(text: str, digits: str) -> None:
-    assert digits_of(text) == digits
+    assert phone(text) == digits

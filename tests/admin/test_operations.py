@@ -352,7 +352,7 @@ def test_search_finds_by_name_id_and_request(
         "Front": [here],
         " front desk": [here],
         "back": [there],
-        "BACK": [there],
+        "bAcK oFF": [there],
         "desk": [],
         "VZOTHER": [there],
         "req-1": [here],

@@ -12,7 +12,6 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
-from django_vzaps.admin.instances import phases
 from django_vzaps.models import Instance, Operation, Pairing, Webhook
 from django_vzaps.services import sessions
 from django_vzaps.testing import FakeVZaps
@@ -251,14 +250,6 @@ def test_a_photo_is_loaded_without_telling_from_where(photo: str, is_shown: bool
         assert 'referrerpolicy="no-referrer"' in html
         assert 'alt="Photo of Bia"' in html
     assert ">B</span>" in html
-
-
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [("Bia Carvalho da Silva", "BS"), ("bia", "B"), ("", ""), ("❤ !", ""), ("(Ana) ß", "ASS"), ("李 小龍", "李小")],
-)
-def test_initials(name: str, expected: str) -> None:
-    assert phases.initials(name) == expected
 
 
 def test_what_next_is_what_one_may_do(tab: PairingPage, staff_with: StaffWith) -> None:

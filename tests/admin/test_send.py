@@ -46,6 +46,15 @@ def test_it_is_sent_once_and_said_to_be_accepted(connected: Instance, browser: C
     assert len(fake_vzaps.sent_messages(connected.vzaps_id)) == 1
 
 
+@pytest.mark.parametrize("written", ["0055 21 98888-7777", "+55\u00a021\u00a098888\u20117777", "(55) 21/98888.7777"])
+def test_a_number_is_taken_as_people_write_and_copy_it(
+    written: str, connected: Instance, browser: Client, fake_vzaps: FakeVZaps
+) -> None:
+    browser.post(page("instance_send", connected.pk), form(phone=written))
+    (message,) = fake_vzaps.sent_messages(connected.vzaps_id)
+    assert message.chat == "5521988887777"
+
+
 def test_the_receipt_is_found_where_the_message_says(
     connected: Instance, browser: Client, fake_vzaps: FakeVZaps
 ) -> None:

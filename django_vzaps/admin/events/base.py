@@ -10,21 +10,20 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy
 
-from django_vzaps import scope
 from django_vzaps.admin import display
 from django_vzaps.admin.read_only import ReadOnlyAdmin
 from django_vzaps.admin.remote import RemoteAdmin
-from django_vzaps.models import Event, Instance
+from django_vzaps.admin.scoped import ScopedAdmin
+from django_vzaps.models import Event
 
 
-class EventBase(ReadOnlyAdmin, RemoteAdmin):
+class EventBase(ScopedAdmin, ReadOnlyAdmin, RemoteAdmin):
     class Media:
         css = {"all": ["django_vzaps/events.css"]}
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Event]:
-        """Those of instances the user may see; without payloads, which may be megabytes: one event reads its own."""
-        visible = scope.about(request.user, super().get_queryset(request), Instance.objects.all())
-        return visible.defer("payload")
+        """Without payloads, which may be megabytes: one event reads its own."""
+        return super().get_queryset(request).defer("payload")
 
     def lookup_allowed(self, lookup: str, value: Any, request: Any = None) -> bool:
         """Not by the payload: what is masked on the pages could be guessed letter by letter, reading every row."""

@@ -69,12 +69,12 @@ class Bar:
     @property
     def from_text(self) -> str:
         """As the field of the filter wants it."""
-        return _local(self.since).strftime("%Y-%m-%dT%H:%M")
+        return display.local(self.since).strftime("%Y-%m-%dT%H:%M")
 
     @property
     def until_text(self) -> str:
         """As the field of the filter wants it."""
-        return _local(self.until).strftime("%Y-%m-%dT%H:%M")
+        return display.local(self.until).strftime("%Y-%m-%dT%H:%M")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -158,7 +158,7 @@ class Chart:
         ]
 
     def _is_round(self, at: datetime) -> bool:
-        local = _local(at)
+        local = display.local(at)
         if self.step < _HOUR:
             return local.minute % 15 == 0
         if self.step < _DAY:
@@ -167,8 +167,8 @@ class Chart:
 
     def _mark(self, at: datetime) -> str:
         if self.step < 6 * _HOUR:
-            return date_format(_local(at), "H:i")
-        return date_format(_local(at), "j M")
+            return date_format(display.local(at), "H:i")
+        return date_format(display.local(at), "j M")
 
 
 def chart(user: Any, *, instance: int | None, since: datetime | None, until: datetime | None) -> Chart:
@@ -252,12 +252,12 @@ def _next(at: datetime, step: timedelta) -> datetime:
     """The next whole step, as the reader's clock shows them."""
     if step < _DAY:
         return _floor(at, step) + step
-    midnight = _local(at).replace(tzinfo=None, hour=0, minute=0, second=0, microsecond=0) + _DAY
+    midnight = display.local(at).replace(tzinfo=None, hour=0, minute=0, second=0, microsecond=0) + _DAY
     return _absolute(timezone.make_aware(midnight)) if timezone.is_aware(at) else midnight
 
 
 def _floor(at: datetime, step: timedelta) -> datetime:
-    local = _local(at)
+    local = display.local(at)
     passed = timedelta(hours=local.hour, minutes=local.minute, seconds=local.second, microseconds=local.microsecond)
     return _absolute(at) - passed % step
 
@@ -283,8 +283,4 @@ def _total(values: list[int]) -> str:
 
 
 def _at(at: datetime) -> str:
-    return date_format(_local(at), "j M H:i")
-
-
-def _local(at: datetime) -> datetime:
-    return timezone.localtime(at) if timezone.is_aware(at) else at
+    return date_format(display.local(at), "j M H:i")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from django.conf import settings
@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy
 
 from django_vzaps import scope
 from django_vzaps.admin import display
-from django_vzaps.admin.filters import ChoicesFilter
+from django_vzaps.admin.filters import SPANS, ChoicesFilter
 from django_vzaps.models import Event, EventState, Instance
 from django_vzaps.services import webhooks
 
@@ -109,7 +109,7 @@ class ReceivedFilter(admin.ListFilter):
     def _span(self) -> tuple[datetime | None, datetime | None]:
         span = SPANS.get(self._given(self.parameter_name))
         if span is not None:
-            return timezone.now() - span, None
+            return timezone.now() - span[1], None
         return self._moment(FROM), self._moment(UNTIL)
 
     def _given(self, name: str) -> str:
@@ -148,7 +148,7 @@ class ReceivedFilter(admin.ListFilter):
             "query_string": changelist.get_query_string(remove=self.removed_by()),
             "display": _("All"),
         }
-        for name, label in _SPAN_LABELS.items():
+        for name, (label, _span) in SPANS.items():
             yield {
                 "selected": chosen == name,
                 "query_string": changelist.get_query_string({self.parameter_name: name}, [FROM, UNTIL]),
@@ -159,7 +159,7 @@ class ReceivedFilter(admin.ListFilter):
     def described(self, changelist: ChangeList) -> str:
         """What is filtered by, in words; empty where nothing is."""
         if (name := self._given(self.parameter_name)) in SPANS:
-            return str(_SPAN_LABELS[name])
+            return str(SPANS[name][0])
         if self.since is not None and self.until is not None:
             return _("%(since)s to %(until)s") % {
                 "since": display.moment(self.since),
@@ -187,14 +187,6 @@ class ReceivedFilter(admin.ListFilter):
     def until_text(self) -> str:
         """What stands in the field, as it was sent."""
         return self._given(UNTIL)
-
-
-SPANS: Final = {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(days=7)}
-_SPAN_LABELS: Final = {
-    "hour": gettext_lazy("Last hour"),
-    "day": gettext_lazy("Last 24 hours"),
-    "week": gettext_lazy("Last 7 days"),
-}
 
 
 class InstanceFilter(admin.ListFilter):

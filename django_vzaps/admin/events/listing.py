@@ -10,9 +10,9 @@ from django.contrib import admin, messages
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
 from django.core.paginator import InvalidPage
+from django.db import connection
 from django.db.models import Prefetch, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -33,6 +33,8 @@ from django_vzaps.admin.events.filters import (
     ReceivedFilter,
     Removable,
 )
+from django_vzaps.admin.instances.search import named
+from django_vzaps.admin.typed import begins, phone
 from django_vzaps.models import Event, HandlerRun, Instance
 
 #: Instances that an ambiguous search names.
@@ -96,11 +98,6 @@ class EventChangeList(ChangeList):
             found.append({"title": _("search"), "value": self.query, "without": self.get_query_string(remove=["q"])})
         return found
 
-    @property
-    def without_filters(self) -> str:
-        """The list's address without any filter and search."""
-        return "?"
-
     def chart(self, request: HttpRequest) -> dict[str, Any]:
         """When what the user may see of the chosen instance came; the other filters do not touch it."""
         received = next(spec for spec in self.filter_specs if isinstance(spec, ReceivedFilter))
@@ -119,16 +116,11 @@ class EventList(EventBase):
     list_display = ["event", "instance_shown", "outcome", "received", "chat_and_message"]
     list_display_links = ["event"]
     list_filter = [EventStateFilter, EventTypeFilter, ReceivedFilter, InstanceFilter]
-    list_per_page = 100
-    list_max_show_all = 100
     search_fields = ["message_id"]  # what is searched says get_search_results
     search_help_text = gettext_lazy(
         "Search by message id, by phone number with country code or the beginning of one, by chat address, "
         "or by an event's number such as #123."
     )
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER
-    sortable_by = ()
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         """With keys read by the indexes."""
@@ -145,9 +137,7 @@ class EventList(EventBase):
         """Django's list, with a chart above and what is filtered by."""
         if request.method == "GET" and INSTANCE_SEARCH in request.GET and self.has_view_permission(request):
             return self._to_instance(request)
-        response = super().changelist_view(
-            request, {"title": str(self.opts.verbose_name_plural).capitalize(), **(extra_context or {})}
-        )
+        response = super().changelist_view(request, extra_context)
         context = getattr(response, "context_data", None)
         if context is not None and isinstance(found := context.get("cl"), EventChangeList):
             context.update(found.chart(request))
@@ -191,10 +181,10 @@ class EventList(EventBase):
         exact = list(visible.filter(vzaps_id=text)[:1])
         if exact:
             return exact
-        begins = searching.begins("name", text)
-        if phone := searching.phone(text):
-            begins |= searching.begins("phone", phone)
-        return list(visible.filter(begins)[: _MOST_NAMED + 1])
+        meant = named(text, vendor=connection.vendor)
+        if number := phone(text):
+            meant |= begins("phone", number, connection.vendor)
+        return list(visible.filter(meant)[: _MOST_NAMED + 1])
 
     @admin.display(description=gettext_lazy("instance"))
     def instance_shown(self, event: Event) -> SafeString:
@@ -228,4 +218,4 @@ class EventList(EventBase):
 
 
 def _briefly(at: datetime) -> str:
-    return date_format(timezone.localtime(at) if timezone.is_aware(at) else at, "SHORT_DATETIME_FORMAT")
+    return date_format(display.local(at), "SHORT_DATETIME_FORMAT")

@@ -16,7 +16,7 @@ from django.db import connections
 from django.db.models import Q, QuerySet
 from django.utils.functional import cached_property
 
-from django_vzaps.admin.paging import CappedPaginator
+from django_vzaps.admin.paging import CappedPaginator, counted
 from django_vzaps.models import Event, EventState, Lane
 
 #: The order of the index behind the state, so that no database sorts. Where ids do not tell, so do these.
@@ -124,19 +124,9 @@ def counts(parts: Sequence[QuerySet[Event]], *, most: int) -> list[int]:
     """How many rows each of ``parts`` has, in one statement; of each no more than ``most`` are counted."""
     if not parts:
         return []
-    using = parts[0].db
     # A column of the index: nothing else is read.
-    limited = [part.order_by().values_list("state")[:most] for part in parts]
-    compiled = list(_compiled(limited, using))
-    found = [0] * len(parts)
-    if compiled:
-        sql = " UNION ALL ".join(
-            f"SELECT {number:d}, COUNT(*) FROM ({sql}) AS part{number:d}"  # noqa: S608 - compiled by Django
-            for number, sql, _ in compiled
-        )
-        for number, count in _fetched(sql, [value for _, _, params in compiled for value in params], using):
-            found[number] = count
-    return found
+    rows = {number: [part.order_by().values("state")[:most]] for number, part in enumerate(parts)}
+    return list(counted(rows, using=parts[0].db).values())
 
 
 def of_known_state(rows: QuerySet[Event]) -> QuerySet[Event]:

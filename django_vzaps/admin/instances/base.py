@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any, Final
 
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponseRedirect
 from django.utils.translation import gettext as _
 
 from django_vzaps import scope
 from django_vzaps.admin.remote import RemoteAdmin
+from django_vzaps.admin.scoped import ScopedAdmin
 from django_vzaps.models import Instance
 
 #: What can be permitted: Django's own four, and those of ``Instance.Meta.permissions``.
@@ -29,7 +29,7 @@ PERMISSIONS: Final = (
 )
 
 
-class InstanceBase(RemoteAdmin):
+class InstanceBase(ScopedAdmin, RemoteAdmin):
     def has_pair_permission(self, request: HttpRequest) -> bool:
         """Whether the user may pair and disconnect."""
         return request.user.has_perm("django_vzaps.pair_instance")
@@ -54,9 +54,9 @@ class InstanceBase(RemoteAdmin):
         """Whether the user may see an instance's token."""
         return request.user.has_perm("django_vzaps.reveal_token_instance")
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Instance]:
-        """Those that ``VZAPS["INSTANCE_SCOPE"]`` lets the user see."""
-        return scope.limited(request.user, super().get_queryset(request))
+    def in_scope(self, request: HttpRequest, rows: QuerySet[Instance]) -> QuerySet[Instance]:
+        """Those of ``rows`` that the user may see."""
+        return scope.limited(request.user, rows)
 
     def permitted(self, request: HttpRequest) -> dict[str, bool]:
         """Every permission by name, for templates."""
@@ -64,12 +64,8 @@ class InstanceBase(RemoteAdmin):
 
     def instance_for(self, request: HttpRequest, object_id: int | str, permission: str) -> Instance:
         """The instance, for a user who may see it and has ``permission``; else ``PermissionDenied`` or ``Http404``."""
-        if not (self.has_view_permission(request) and getattr(self, f"has_{permission}_permission")(request)):
-            raise PermissionDenied
-        instance = self.get_object(request, str(object_id))
-        if instance is None:
-            raise Http404
-        return instance  # type: ignore[no-any-return]
+        is_permitted = getattr(self, f"has_{permission}_permission")(request)
+        return self.row_for(request, object_id, permitted=is_permitted)  # type: ignore[no-any-return]
 
     def to_detail(self, instance: Instance) -> HttpResponseRedirect:
         """Send the browser to the instance's page."""

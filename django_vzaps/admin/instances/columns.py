@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from datetime import timedelta
 from typing import Any, Final
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from django.utils import timezone
 from django.utils.html import format_html
@@ -34,18 +34,11 @@ MOST_WAITING: Final = 1_000
 #: Events that have waited longer than this are behind.
 PATIENCE: Final = timedelta(minutes=15)
 
-_HEALTH_TONES: Final = {
-    WebhookHealth.OK: "good",
-    WebhookHealth.FAILING: "bad",
-    WebhookHealth.DRIFTED: "warning",
-}
-
 
 def name(instance: Instance) -> SafeString:
     """Name and phone beside the photo; where there is none, or it is not let through, initials."""
-    picture = instance.profile.get("profile_picture_url") if isinstance(instance.profile, dict) else None
     photo: SafeString | str = ""
-    if isinstance(picture, str) and picture.startswith("https://"):
+    if picture := photo_of(instance):
         photo = format_html(
             '<img src="{}" alt="" width="32" height="32" loading="lazy" referrerpolicy="no-referrer">', picture
         )
@@ -59,18 +52,28 @@ def name(instance: Instance) -> SafeString:
     )
 
 
+def photo_of(instance: Instance) -> str:
+    """The address of the profile's photo; empty where there is none that a page by https may load."""
+    picture = instance.profile.get("profile_picture_url") if isinstance(instance.profile, dict) else None
+    try:
+        return picture if isinstance(picture, str) and urlsplit(picture).scheme == "https" else ""
+    except ValueError:
+        return ""
+
+
 def initials(text: str) -> str:
-    """The first letters of the first two words that have one; marks that turn text round are no letters."""
+    """The first letters of the first and the last word that have one; marks that turn text round are no letters."""
     letters = (
         next((sign for sign in word if unicodedata.category(sign)[0] in "LN"), "") for word in text[:200].split()
     )
-    return "".join([letter for letter in letters if letter][:2]).upper()
+    first, *others = [letter for letter in letters if letter] or [""]
+    return "".join([first, *others[-1:]]).upper()
 
 
 def connection(instance: Instance) -> SafeString:
     """The state, how old it is and who said so: "connected" is a claim that goes stale."""
     if instance.removed_at is not None:
-        return stacked(badge("quiet", _("gone from VZaps")), display.ago(instance.removed_at))
+        return stacked(display.framed("quiet", _("gone from VZaps")), display.ago(instance.removed_at))
     state = instance.connection_state
     asked_at = instance.connection_asked_at
     if asked_at is None:
@@ -120,7 +123,7 @@ def webhook(instance: Instance) -> SafeString:
     """Whether events reach this site, and what speaks for it."""
     found = display.webhook_of(instance)
     health = WebhookHealth.UNCHECKED if found is None else found.health
-    state = badge(_HEALTH_TONES.get(health, "quiet"), health.label)
+    state = display.badge(WebhookHealth, health)
     if found is None:
         return stacked(state)
     match health:
@@ -149,7 +152,7 @@ def backlog(waiting: Backlog | None) -> SafeString | str:
         oldest = format_html(_("oldest {ago}"), ago=display.ago(waiting.oldest))
     is_old = waiting.oldest is not None and timezone.now() - waiting.oldest > PATIENCE
     if waiting.is_capped or is_old:
-        return stacked(badge("bad", _("behind: %(waiting)s") % {"waiting": words}), oldest)
+        return stacked(display.framed("bad", _("behind: %(waiting)s") % {"waiting": words}), oldest)
     return stacked(words, oldest)
 
 
@@ -159,11 +162,6 @@ def owner(instance: Instance) -> SafeString | str:
         return display.NOTHING
     who = urlencode({"owner": f"={instance.owner.get_username()}"})
     return format_html('<a href="?{}">{}</a>', who, display.from_outside(shortened(str(instance.owner))))
-
-
-def badge(tone: str, words: Any) -> SafeString:
-    """A state in a coloured frame; the words alone say it all."""
-    return format_html('<span class="vzaps-badge vzaps-{}">{}</span>', tone, words)
 
 
 def below(words: Any) -> SafeString | str:

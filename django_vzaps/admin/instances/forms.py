@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import uuid
 from typing import Any
 
@@ -15,6 +14,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from django_vzaps import conf
+from django_vzaps.admin.typed import phone
 from django_vzaps.events import volumes
 from django_vzaps.models import Account, Instance
 from django_vzaps.services import webhooks
@@ -98,8 +98,8 @@ class PhoneField(forms.CharField):
 
     def clean(self, value: Any) -> str:
         """The digits. Raises ``ValidationError`` where they are no phone number."""
-        digits = re.sub(r"[\s().+-]", "", str(super().clean(value)))
-        if not re.fullmatch(r"[0-9]{8,15}", digits):
+        digits = phone(str(super().clean(value)))
+        if not 8 <= len(digits) <= 15:
             raise ValidationError(_("Enter the number with its country code: 8 to 15 digits."))
         return digits
 

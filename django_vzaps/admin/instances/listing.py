@@ -75,11 +75,6 @@ class InstanceList(InstanceBase):
         """Whether events reach this site."""
         return columns.webhook(instance)
 
-    @admin.display(description=_("synced"), ordering="synced_at")
-    def last_sync(self, instance: Instance) -> SafeString | str:
-        """How old the mirror is."""
-        return display.ago(instance.synced_at)
-
     @admin.display(description=_("last event"), ordering="last_event_at")
     def last_event(self, instance: Instance) -> SafeString | str:
         """When something was heard of it."""
@@ -126,9 +121,5 @@ class InstanceList(InstanceBase):
         """Django's list, with a button to sync."""
         return super().changelist_view(
             request,
-            {
-                "title": str(self.opts.verbose_name_plural).capitalize(),
-                "may_sync": self.may_sync(request),
-                **(extra_context or {}),
-            },
+            {"may_sync": self.may_sync(request), **(extra_context or {})},
         )

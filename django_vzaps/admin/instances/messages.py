@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 
 from django_vzaps import services
 from django_vzaps.admin import display
+from django_vzaps.admin.instances import columns
 from django_vzaps.admin.instances.base import InstanceBase
 from django_vzaps.admin.instances.forms import SendForm
 from django_vzaps.admin.remote import actor_of
@@ -62,7 +63,7 @@ class InstanceMessages(InstanceBase):
         context: dict[str, Any] = {
             **self.page_context(request, instance, _("Send a test message")),
             "form": form,
-            "connection": display.connection(instance),
+            "connection": columns.connection(instance),
             "is_connected": instance.connection_state == ConnectionState.CONNECTED,
             "has_receipts": _has_receipts(instance),
         }

@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
-from urllib.parse import urlsplit
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.utils import timezone
@@ -17,6 +16,7 @@ from django.utils.translation import gettext as _
 
 from django_vzaps import services
 from django_vzaps.admin import display
+from django_vzaps.admin.instances import columns
 from django_vzaps.models import Instance, PairingPhase
 from django_vzaps.services.pairing import Progress
 
@@ -90,7 +90,7 @@ def shown(progress: Progress, instance: Instance, user: AbstractBaseUser) -> Sho
         qr=_revealed(progress),
         step=_step(progress),
         countdown=_countdown(progress),
-        until="" if progress.until is None else time_format(_local(progress.until), "TIME_FORMAT"),
+        until="" if progress.until is None else time_format(display.local(progress.until), "TIME_FORMAT"),
     )
 
 
@@ -98,19 +98,12 @@ def person(instance: Instance) -> Person:
     """The one whose phone it is; a photo only where it can be loaded without the risk of a mixed page."""
     profile = instance.profile if isinstance(instance.profile, dict) else {}
     name = instance.push_name or str(profile.get("verified_name") or profile.get("business_name") or instance)
-    photo = str(profile.get("profile_picture_url") or "")
     return Person(
         name=name,
         phone=f"+{instance.phone}" if instance.phone.isdigit() else instance.phone,
-        photo=photo if _is_safe(photo) else "",
-        initials=initials(name),
+        photo=columns.photo_of(instance),
+        initials=columns.initials(name),
     )
-
-
-def initials(name: str) -> str:
-    """The first letters of the first and the last word, to stand where no photo is."""
-    words = [letters for word in name.split() if (letters := "".join(filter(str.isalnum, word)))]
-    return "".join(word[0] for word in [*words[:1], *words[1:][-1:]]).upper()
 
 
 def _message(progress: Progress, instance: Instance, user: AbstractBaseUser) -> SafeString | str:
@@ -178,7 +171,7 @@ def _attention(words: SafeString | str, progress: Progress) -> SafeString:
 
 
 def _watched(progress: Progress, user: AbstractBaseUser) -> SafeString | str:
-    since = time_format(_local(progress.opened_at or timezone.now()), "TIME_FORMAT")
+    since = time_format(display.local(progress.opened_at or timezone.now()), "TIME_FORMAT")
     if progress.user is not None and progress.user.pk == user.pk:
         return _("You are pairing this number in another tab or browser (since %(time)s).") % {"time": since}
     who = display.from_outside(progress.user.get_username()) if progress.user else _("Somebody")
@@ -222,14 +215,3 @@ def _countdown(progress: Progress) -> Countdown | None:
 
 def _seconds_until(moment: datetime | None) -> int:
     return 0 if moment is None else max(0, math.ceil((moment - timezone.now()).total_seconds()))
-
-
-def _is_safe(photo: str) -> bool:
-    try:
-        return urlsplit(photo).scheme == "https"
-    except ValueError:
-        return False
-
-
-def _local(moment: datetime) -> datetime:
-    return timezone.localtime(moment) if timezone.is_aware(moment) else moment

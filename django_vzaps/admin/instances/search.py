@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
-import sys
 from collections.abc import Iterable
 from typing import Final
 
 from django.db.models import Q
 
+from django_vzaps.admin.typed import begins, phone
+
 #: More than this is no name that anybody types, and each word of it makes the query longer.
 LONGEST: Final = 100
-_DIGITS_OR_MARKS: Final = re.compile(r"[+()\d\s./-]+")
-_HIGHEST: Final = chr(sys.maxunicode)
 
 
 def matching(text: str, *, vendor: str) -> Q:
@@ -35,39 +33,19 @@ def matching(text: str, *, vendor: str) -> Q:
     return found
 
 
-def name_begins(text: str, *, vendor: str) -> Q:
-    """That the name begins so, in small letters or capitals."""
+def named(text: str, *, vendor: str) -> Q:
+    """Those whose name begins with ``text``, in capitals or not."""
     return _any(begins("name_folded", folded, vendor) for folded in _folded(text))
 
 
-def digits_of(text: str) -> str:
-    """The digits of a phone number, however it is written, as VZaps writes it; empty for what is none."""
-    if not _DIGITS_OR_MARKS.fullmatch(text):
-        return ""
-    digits = re.sub(r"\D", "", text)
-    return digits.removeprefix("00") if digits.startswith("00") else digits
-
-
 def _anything(text: str, vendor: str) -> Q:
-    found = name_begins(text, vendor=vendor)
+    found = named(text, vendor=vendor)
     for spelling in dict.fromkeys([text, text.upper()]):
         found |= begins("vzaps_id", spelling, vendor)
-    number = digits_of(text)
+    number = phone(text)
     if number:
         found |= begins("phone", number, vendor)
     return found | begins("whatsapp_jid", number or text.lower(), vendor)
-
-
-def begins(column: str, text: str, vendor: str) -> Q:
-    """That ``column`` begins with ``text``, in the words that make this vendor's database use an index."""
-    match vendor:
-        case "sqlite":
-            # Its LIKE has no index where capitals matter to the index and not to LIKE.
-            return Q((f"{column}__gte", text), (f"{column}__lt", text + _HIGHEST))
-        case "mysql":
-            return Q((f"{column}__istartswith", text))  # "startswith" compares bytes, and so reads every row
-        case _:
-            return Q((f"{column}__startswith", text))
 
 
 def _folded(text: str) -> list[str]:

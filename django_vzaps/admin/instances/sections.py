@@ -142,11 +142,8 @@ class InstanceSections(InstanceBase):
     def status_shown(self, instance: Instance) -> SafeString | str:
         """VZaps' own word, and that it is gone where it is."""
         if instance.removed_at is not None:
-            return format_html(
-                '<span class="vzaps-badge vzaps-bad">{}</span> {}',
-                _("gone from VZaps"),
-                display.ago(instance.removed_at),
-            )
+            gone = display.framed("bad", _("gone from VZaps"))
+            return format_html("{} {}", gone, display.ago(instance.removed_at))
         return display.from_outside(instance.status)
 
     @admin.display(description=gettext_lazy("labels"))
@@ -217,8 +214,8 @@ class InstanceSections(InstanceBase):
             return display.NOTHING
         if not webhook.drift:
             return _("none")
-        badge = format_html('<span class="vzaps-badge vzaps-warning">{}</span>', display.drift(webhook))
-        return format_html_join("", "<div>{}</div>", ((part,) for part in [badge, *differences(webhook)]))
+        drift = display.framed("warning", display.drift(webhook))
+        return format_html_join("", "<div>{}</div>", ((part,) for part in [drift, *differences(webhook)]))
 
     @admin.display(description=gettext_lazy("old secret"))
     def webhook_old_secret(self, instance: Instance) -> SafeString | str:
@@ -228,11 +225,8 @@ class InstanceSections(InstanceBase):
             return display.NOTHING
         if webhook.previous_secret_expires_at is not None:
             return _("accepted until %(when)s") % {"when": display.moment(webhook.previous_secret_expires_at)}
-        return format_html(
-            '<span class="vzaps-badge vzaps-warning">{}</span> {}',
-            _("accepted"),
-            _("VZaps was not seen to have the new one."),
-        )
+        accepted = display.framed("warning", _("accepted"))
+        return format_html("{} {}", accepted, _("VZaps was not seen to have the new one."))
 
     @admin.display(description=pgettext_lazy("webhook", "deliveries"))
     def webhook_deliveries(self, instance: Instance) -> SafeString | str:

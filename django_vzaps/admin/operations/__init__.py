@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from django_vzaps.admin import display, outcomes
-from django_vzaps.admin.instances.search import name_begins
+from django_vzaps.admin.instances.search import named
 from django_vzaps.admin.operations.filters import (
     OVERDUE,
     ActorFilter,
@@ -26,7 +26,7 @@ from django_vzaps.admin.operations.filters import (
     within,
 )
 from django_vzaps.admin.operations.settling import OperationSettling
-from django_vzaps.admin.paging import CappedPaginator, PageChangeList
+from django_vzaps.admin.paging import PageChangeList
 from django_vzaps.admin.read_only import ReadOnlyAdmin
 from django_vzaps.admin.scoped import ScopedAdmin
 from django_vzaps.models import BILLING_KINDS, Instance, Operation, OperationOutcome
@@ -46,14 +46,8 @@ class OperationAdmin(OperationSettling, ScopedAdmin, ReadOnlyAdmin):
     list_display_links = ["operation"]
     list_filter = [OutcomeFilter, KindFilter, StartedFilter, ActorFilter]
     list_select_related = ["instance", "actor", "account", "batch"]
-    list_per_page = 100
-    list_max_show_all = 100
     search_fields = ["instance__name__startswith", "instance__vzaps_id__exact", "request_id__exact"]
     search_help_text = gettext_lazy("Search by the beginning of an instance's name, its VZaps id, or a request id.")
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER
-    paginator = CappedPaginator
-    sortable_by = ()
     fieldsets = [
         (
             None,
@@ -169,7 +163,7 @@ class OperationAdmin(OperationSettling, ScopedAdmin, ReadOnlyAdmin):
         if not term:
             return queryset, False
         vendor = connections[queryset.db].vendor
-        meant = Instance.objects.filter(name_begins(term, vendor=vendor) | Q(vzaps_id=term)).order_by()
+        meant = Instance.objects.filter(named(term, vendor=vendor) | Q(vzaps_id=term)).order_by()
         found = list(meant.values_list("pk", flat=True)[: FEW + 1])
         instances: Any = found if len(found) <= FEW else meant.values("pk")
         return queryset.filter(Q(instance__in=instances) | Q(request_id=term)), False

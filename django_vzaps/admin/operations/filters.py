@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from django.contrib import admin
@@ -13,7 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
-from django_vzaps.admin.filters import ChoicesFilter
+from django_vzaps.admin.filters import SPANS, ChoicesFilter
 from django_vzaps.models import Operation, OperationKind, OperationOutcome
 
 if TYPE_CHECKING:
@@ -23,12 +22,6 @@ else:
 
 #: Beside the outcomes: what still runs although its time is over.
 OVERDUE: Final = "overdue"
-
-_SPANS: Final = {
-    "hour": (pgettext_lazy("time", "Last hour"), timedelta(hours=1)),
-    "day": (pgettext_lazy("time", "Last 24 hours"), timedelta(days=1)),
-    "week": (pgettext_lazy("time", "Last 7 days"), timedelta(days=7)),
-}
 
 
 class OutcomeFilter(ChoicesFilter):
@@ -75,10 +68,10 @@ class StartedFilter(admin.SimpleListFilter):
     parameter_name = "started"
 
     def lookups(self, request: HttpRequest, model_admin: _Admin) -> Iterable[tuple[str, str]]:
-        return [(value, str(words)) for value, (words, _span) in _SPANS.items()]
+        return [(value, str(words)) for value, (words, _span) in SPANS.items()]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Operation]) -> QuerySet[Operation]:
-        words_and_span = _SPANS.get(self.value() or "")
+        words_and_span = SPANS.get(self.value() or "")
         if words_and_span is None:
             return queryset
         return queryset.filter(started_at__gte=timezone.now() - words_and_span[1])

@@ -6,9 +6,8 @@ import time
 from typing import Final
 
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.translation import gettext as _
@@ -48,7 +47,7 @@ class OperationSettling(RemoteAdmin):
         """Read from VZaps how it ended."""
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
-        operation = self._operation(request, object_id, permitted=self.has_settle_permission(request))
+        operation = self.row_for(request, object_id, permitted=self.has_settle_permission(request))
         try:
             services.operations.settle(operation)
         except VZapsError as error:
@@ -115,7 +114,7 @@ class OperationSettling(RemoteAdmin):
         """A person says how it ended, on a page that says what follows from that."""
         if request.method not in ("GET", "HEAD", "POST"):
             return HttpResponseNotAllowed(["GET", "POST"])
-        operation = self._operation(request, object_id, permitted=self.has_decide_permission(request))
+        operation = self.row_for(request, object_id, permitted=self.has_decide_permission(request))
         word = request.POST.get("carried_out")
         phase = outcomes.phase_of(operation)
         if request.method == "POST" and word in ("yes", "no"):
@@ -152,14 +151,6 @@ class OperationSettling(RemoteAdmin):
         self.message_user(
             request, _("Noted. Outcome: %(outcome)s.") % {"outcome": operation.outcome_label}, messages.SUCCESS
         )
-
-    def _operation(self, request: HttpRequest, object_id: int, *, permitted: bool) -> Operation:
-        if not (permitted and self.has_view_permission(request)):
-            raise PermissionDenied
-        operation = self.get_object(request, str(object_id))
-        if operation is None:
-            raise Http404
-        return operation  # type: ignore[no-any-return]
 
     def _back(self, operation: Operation) -> HttpResponseRedirect:
         return HttpResponseRedirect(self.address(Operation, "change", operation.pk))
