@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 import pytest
 
@@ -21,7 +21,10 @@ pytestmark = pytest.mark.browser
 
 SERIOUS: Final = ("serious", "critical")
 #: How wide and high the screen is, and which colours are preferred.
-LOOKS: Final = {"desktop-light": (1280, 800, "light"), "phone-dark": (390, 844, "dark")}
+LOOKS: Final[dict[str, tuple[int, int, Literal["light", "dark"]]]] = {
+    "desktop-light": (1280, 800, "light"),
+    "phone-dark": (390, 844, "dark"),
+}
 #: More rows tell nothing more of a list; colours are read as soon as they are asked for, not halfway to them.
 STILL: Final = """
 for (const body of document.querySelectorAll("#result_list tbody, #vzaps-items tbody"))
