@@ -316,6 +316,16 @@ def test_the_list_filters_and_costs_the_same_for_many(instance: Instance, browse
     assert len(listed(browser, kind=OperationKind.DELETE)) == 0
 
 
+def test_whose_permissions_are_looked_up_may_search_with_no_more_than_eight(
+    instance: Instance, staff_with: StaffWith
+) -> None:
+    client = staff_with("view_operation")
+    operation = made(instance)
+    with CaptureQueriesContext(connection) as captured:
+        assert listed(client, q=instance.name) == [operation]
+    assert len(captured) <= 8
+
+
 def test_filters_by_time_actor_and_what_runs_too_long(instance: Instance, browser: Client, operator: User) -> None:
     now = timezone.now()
     mine = made(instance, actor=operator, started_at=now - timedelta(minutes=5))

@@ -26,7 +26,7 @@ from django_vzaps.admin.operations.filters import (
     within,
 )
 from django_vzaps.admin.operations.settling import OperationSettling
-from django_vzaps.admin.paging import PageChangeList
+from django_vzaps.admin.paging import PageChangeList, counted, limited
 from django_vzaps.admin.read_only import ReadOnlyAdmin
 from django_vzaps.admin.scoped import ScopedAdmin
 from django_vzaps.models import BILLING_KINDS, Instance, Operation, OperationOutcome
@@ -199,11 +199,13 @@ class OperationAdmin(OperationSettling, ScopedAdmin, ReadOnlyAdmin):
             (OVERDUE, _("Running too long")),
             (OperationOutcome.FAILED.value, _("Failed")),
         )
+        found = {outcome: [limited(within(rows, outcome), most=MANY - 1)] for outcome, _words in wrong}
+        counts = counted(found, using=rows.db)
         return [
             {
                 "query": f"?outcome={outcome}",
                 "words": words,
-                "count": count if (count := within(rows, outcome)[:MANY].count()) < MANY else f"{MANY - 1}+",
+                "count": count if (count := counts[outcome]) < MANY else f"{MANY - 1}+",
                 "is_chosen": request.GET.get("outcome") == outcome,
             }
             for outcome, words in wrong
