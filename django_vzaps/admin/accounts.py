@@ -170,6 +170,7 @@ class AccountAdmin(StartsBatches):
     search_fields = ["name"]
     list_per_page = 50
     list_max_show_all = 50
+    show_full_result_count = False
     fields = [
         "name",
         "is_active",
