@@ -769,6 +769,12 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="instance",
+            index=models.Index(
+                fields=["account", "removed_at", "reported_state", "connection_asked_at"], name="vzaps_instance_count"
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="instance",
             index=models.Index(fields=["last_event_at", "id", "removed_at"], name="vzaps_instance_last_event"),
         ),
         migrations.AddIndex(

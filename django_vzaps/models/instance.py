@@ -176,6 +176,10 @@ class Instance(models.Model):
             # The orders a list can have. Those that are gone are passed over without a look at their rows.
             models.Index(fields=["name", "id", "removed_at"], name="vzaps_instance_name"),
             models.Index(fields=["account", "name", "id", "removed_at"], name="vzaps_instance_account"),
+            # How many of an account's are connected: the list of accounts counts them all.
+            models.Index(
+                fields=["account", "removed_at", "reported_state", "connection_asked_at"], name="vzaps_instance_count"
+            ),
             models.Index(fields=["last_event_at", "id", "removed_at"], name="vzaps_instance_last_event"),
             # What is searched by its beginning. Not by db_index, which makes a second one on PostgreSQL.
             models.Index(fields=["name_folded"], name="vzaps_instance_name_folded", opclasses=["varchar_pattern_ops"]),
