@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import gettext
 import re
 import shutil
@@ -47,6 +48,7 @@ class Message:
     is_obsolete: bool
 
 
+@functools.cache
 def catalog(language: str, package: Path = PACKAGE) -> list[Message]:
     """The entries of the language's .po file, the first of which is its header."""
     text = (package / "locale" / language / "LC_MESSAGES" / "django.po").read_text("utf-8")
