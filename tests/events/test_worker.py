@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -45,6 +46,9 @@ def worker(broker_url: str) -> Iterator[Flag]:
         finished.set()
 
     signals.task_postrun.connect(finish)
+    # Starting a worker, Celery sets the level of everybody's logs.
+    root = logging.getLogger()
+    level, handlers = root.level, list(root.handlers)
     try:
         # Without the event loop, which notices only after ten seconds that it is to end.
         with start_worker(app, perform_ping_check=False, pool="solo", shutdown_timeout=SECONDS, use_eventloop=False):
@@ -56,6 +60,8 @@ def worker(broker_url: str) -> Iterator[Flag]:
             channel.queue_delete(queue)
         app.close()
         previous.set_current()
+        root.setLevel(level)
+        root.handlers[:] = handlers
 
 
 def one_event_on_its_way_through(broker_url: str, post: Post, instance: Instance, settings: Any) -> None:
