@@ -22,7 +22,7 @@ from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from django_vzaps import conf, scope, services
 from django_vzaps.admin import display
-from django_vzaps.admin.batches import walked
+from django_vzaps.admin.batches.words import walked
 from django_vzaps.admin.paging import counted, limited
 from django_vzaps.admin.starting import StartsBatches, may_see_batch
 from django_vzaps.admin.themes import ChangeList

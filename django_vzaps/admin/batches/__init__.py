@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
@@ -14,88 +14,25 @@ from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils import timezone
-from django.utils.formats import number_format
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext, pgettext
+from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.cache import never_cache
 
 from django_vzaps import scope, services
 from django_vzaps.admin import display
-from django_vzaps.admin.filters import ChoicesFilter
-from django_vzaps.admin.paging import PageChangeList
+from django_vzaps.admin.batches.listing import BatchChangeList, BatchKindFilter, BatchStateFilter, visible_items
+from django_vzaps.admin.batches.words import in_words, not_done, state_of, walked, who
 from django_vzaps.admin.read_only import ReadOnlyAdmin
 from django_vzaps.admin.remote import actor_of
 from django_vzaps.admin.scoped import ScopedAdmin
 from django_vzaps.admin.starting import StartsBatches, may_see_batch
 from django_vzaps.models import Account, Batch, BatchItem, BatchItemState, BatchKind, Instance
 from django_vzaps.services import VZapsError
-from django_vzaps.services.batches import LEASE, Progress, may_ask, progress_of, progress_of_each
-
-if TYPE_CHECKING:
-    _Admin = admin.ModelAdmin[Any]
-else:
-    _Admin = admin.ModelAdmin
+from django_vzaps.services.batches import LEASE, Progress, may_ask, progress_of
 
 ITEMS_PER_PAGE: Final = 100
-
-
-class BatchKindFilter(ChoicesFilter):
-    title = gettext_lazy("kind")
-    parameter_name = "kind"
-    choices_class = BatchKind
-    column = "kind"
-
-    def lookups(self, request: HttpRequest, model_admin: _Admin) -> Iterable[tuple[str, str]]:
-        return [(kind.value, capfirst(str(kind.label))) for kind in BatchKind]
-
-
-class BatchStateFilter(admin.SimpleListFilter):
-    """What somebody looks for: what is under way, and what went wrong."""
-
-    title = gettext_lazy("state")
-    parameter_name = "state"
-
-    def lookups(self, request: HttpRequest, model_admin: _Admin) -> Iterable[tuple[str, str]]:
-        return [
-            ("open", _("Not finished")),
-            (BatchItemState.FAILED.value, _("With failures")),
-            (BatchItemState.UNKNOWN.value, _("With unknown outcomes")),
-        ]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Batch]) -> QuerySet[Batch]:
-        match self.value():
-            case "open":
-                return queryset.filter(finished_at__isnull=True)
-            case BatchItemState.FAILED | BatchItemState.UNKNOWN as state:
-                return queryset.filter(Exists(BatchItem.objects.filter(batch=OuterRef("pk"), state=state)))
-            case _:
-                return queryset
-
-
-class BatchChangeList(PageChangeList):
-    """With the progress of each batch on the page, counted at once."""
-
-    def get_results(self, request: HttpRequest) -> None:
-        """The rows of this page."""
-        super().get_results(request)
-        rows: list[Any] = self.result_list
-        known = progress_of_each(rows, visible_items(request) if scope.is_set() else None)
-        for batch in rows:
-            batch.progress = known[batch.pk]
-
-
-def visible_items(request: HttpRequest) -> QuerySet[BatchItem]:
-    """What the user may see of any batch: instances in their scope, and accounts where they may see these."""
-    items = BatchItem.objects.all()
-    if not scope.is_set():
-        return items
-    instances = scope.limited(request.user, Instance.objects.all()).order_by().values("pk")
-    accounts = Q(account__isnull=False)
-    if not request.user.has_perm("django_vzaps.view_account"):
-        accounts &= Q(batch__actor=request.user.pk)
-    return items.filter(Q(instance__in=instances) | accounts)
 
 
 @admin.register(Batch)
@@ -344,62 +281,3 @@ class BatchAdmin(ScopedAdmin, ReadOnlyAdmin, StartsBatches):
                 }
             )
         return rows
-
-
-def not_done(progress: Progress) -> int:
-    """How many can be asked for again: it is certain that nothing was done."""
-    return progress.failed + progress.stopped
-
-
-def who(batch: Batch) -> str:
-    """Who asked for it."""
-    if batch.actor is not None:
-        return str(batch.actor)
-    return _("the system") if batch.by_system else _("somebody who is no longer a user")
-
-
-def walked(item: BatchItem) -> str:
-    """How far an account's sync is; empty where nothing is known of that."""
-    if not item.seen and item.expected is None:
-        return ""
-    seen = number_format(item.seen, force_grouping=True)
-    if item.expected is None:
-        return _("%(seen)s read") % {"seen": seen}
-    return _("%(seen)s of %(expected)s read") % {
-        "seen": seen,
-        "expected": number_format(item.expected, force_grouping=True),
-    }
-
-
-def state_of(batch: Batch, progress: Progress) -> SafeString:
-    """Whether anything is still to happen, and whether a person should look at what did."""
-    if batch.finished_at is None:
-        is_held = bool(batch.lease_holder) and batch.lease_until is not None and batch.lease_until > timezone.now()
-        tone, words = "quiet", _("running") if is_held or progress.running else _("waits for a worker")
-    elif progress.unknown:
-        tone, words = "warning", _("finished, outcomes unknown")
-    elif progress.failed:
-        tone, words = "bad", _("finished, with failures")
-    elif progress.stopped:
-        tone, words = "warning", _("stopped")
-    else:
-        tone, words = "good", pgettext("batch", "finished")
-    return display.framed(tone, words)
-
-
-def in_words(batch: Batch) -> list[str]:
-    """What was asked for beside the kind itself."""
-    given = batch.parameters or {}
-    found = []
-    if batch.kind == BatchKind.SET_WEBHOOK:
-        events = given.get("events")
-        found.append(
-            _("Events: %(events)s.") % {"events": ", ".join(map(str, events))}
-            if events
-            else _("Each keeps its events.")
-        )
-        if given.get("overwrite"):
-            found.append(_("Webhooks that this site did not set are overwritten."))
-    if given.get("despite_subscription"):
-        found.append(_("Despite subscriptions."))
-    return found

@@ -1,0 +1,81 @@
+"""The list of batches: what is under way, what went wrong, and whose items one sees."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.http import HttpRequest
+from django.utils.text import capfirst
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from django_vzaps import scope
+from django_vzaps.admin.filters import ChoicesFilter
+from django_vzaps.admin.paging import PageChangeList
+from django_vzaps.models import Batch, BatchItem, BatchItemState, BatchKind, Instance
+from django_vzaps.services.batches import progress_of_each
+
+if TYPE_CHECKING:
+    _Admin = admin.ModelAdmin[Any]
+else:
+    _Admin = admin.ModelAdmin
+
+
+class BatchKindFilter(ChoicesFilter):
+    title = gettext_lazy("kind")
+    parameter_name = "kind"
+    choices_class = BatchKind
+    column = "kind"
+
+    def lookups(self, request: HttpRequest, model_admin: _Admin) -> Iterable[tuple[str, str]]:
+        return [(kind.value, capfirst(str(kind.label))) for kind in BatchKind]
+
+
+class BatchStateFilter(admin.SimpleListFilter):
+    """What somebody looks for: what is under way, and what went wrong."""
+
+    title = gettext_lazy("state")
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: _Admin) -> Iterable[tuple[str, str]]:
+        return [
+            ("open", _("Not finished")),
+            (BatchItemState.FAILED.value, _("With failures")),
+            (BatchItemState.UNKNOWN.value, _("With unknown outcomes")),
+        ]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Batch]) -> QuerySet[Batch]:
+        match self.value():
+            case "open":
+                return queryset.filter(finished_at__isnull=True)
+            case BatchItemState.FAILED | BatchItemState.UNKNOWN as state:
+                return queryset.filter(Exists(BatchItem.objects.filter(batch=OuterRef("pk"), state=state)))
+            case _:
+                return queryset
+
+
+class BatchChangeList(PageChangeList):
+    """With the progress of each batch on the page, counted at once."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        """The rows of this page."""
+        super().get_results(request)
+        rows: list[Any] = self.result_list
+        known = progress_of_each(rows, visible_items(request) if scope.is_set() else None)
+        for batch in rows:
+            batch.progress = known[batch.pk]
+
+
+def visible_items(request: HttpRequest) -> QuerySet[BatchItem]:
+    """What the user may see of any batch: instances in their scope, and accounts where they may see these."""
+    items = BatchItem.objects.all()
+    if not scope.is_set():
+        return items
+    instances = scope.limited(request.user, Instance.objects.all()).order_by().values("pk")
+    accounts = Q(account__isnull=False)
+    if not request.user.has_perm("django_vzaps.view_account"):
+        accounts &= Q(batch__actor=request.user.pk)
+    return items.filter(Q(instance__in=instances) | accounts)
