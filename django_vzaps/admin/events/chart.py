@@ -237,7 +237,7 @@ def _kept(key: str) -> list[tuple[int, int]] | None:
 def _keep(key: str, found: list[tuple[int, int]]) -> None:
     try:
         cache.set(key, found, _KEPT_FOR)
-    except Exception:
+    except Exception:  # as above
         logger.warning("The cache failed: events are counted each time the list is shown", exc_info=True)
 
 
