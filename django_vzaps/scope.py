@@ -44,11 +44,17 @@ def limited(user: Any, instances: QuerySet[Row]) -> QuerySet[Row]:
     return found
 
 
-def about(user: Any, rows: QuerySet[Row], instances: QuerySet[Any], *, lookup: str = "instance") -> QuerySet[Row]:
+def about(
+    user: Any, rows: QuerySet[Row], instances: QuerySet[Any], *, lookup: str = "instance", actor_lookup: str = ""
+) -> QuerySet[Row]:
     """Those of ``rows`` that are about instances which ``user`` may see; all of them where the project sets no scope.
 
-    ``lookup`` leads from a row to its instance. A row about no instance is nobody's, and left out.
+    ``lookup`` leads from a row to its instance. A row about no instance is nobody's, and left out, but for whom
+    ``actor_lookup`` leads to, where it is given.
     """
     if not is_set() or user is None:
         return rows
-    return rows.filter(Q(**{f"{lookup}__in": limited(user, instances).order_by().values("pk")}))
+    seen = Q(**{f"{lookup}__in": limited(user, instances).order_by().values("pk")})
+    if actor_lookup:
+        seen |= Q(**{f"{lookup}__isnull": True, actor_lookup: user.pk})
+    return rows.filter(seen)

@@ -24,12 +24,13 @@ from django_vzaps import conf, scope, services
 from django_vzaps.admin import display
 from django_vzaps.admin.batches.words import walked
 from django_vzaps.admin.paging import counted, limited
-from django_vzaps.admin.starting import StartsBatches, may_see_batch
+from django_vzaps.admin.starting import StartsBatches
 from django_vzaps.admin.themes import ChangeList
 from django_vzaps.models import Account, Batch, BatchItem, BatchItemState, BatchKind, Instance
 from django_vzaps.models.instance import ReportedState
 from django_vzaps.secret import Secret
 from django_vzaps.services import VZapsError
+from django_vzaps.services.batches import may_see
 
 if TYPE_CHECKING:
     _AccountForm = forms.ModelForm[Account]
@@ -135,7 +136,7 @@ def facts_of(request: HttpRequest, accounts: Sequence[Account]) -> dict[int, Fac
         pk: Facts(
             **{name: counts[pk, name] for name in wanted},
             sync=syncs.get(pk),
-            may_see_sync=pk in syncs and may_see_batch(request, syncs[pk].batch),
+            may_see_sync=pk in syncs and may_see(request.user, syncs[pk].batch),
         )
         for pk in pks
     }

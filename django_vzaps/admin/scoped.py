@@ -20,7 +20,7 @@ class ScopedAdmin(ModelAdmin):
     """
 
     instance_lookup = "instance"
-    actor_lookup: str | None = None
+    actor_lookup = ""
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Those the user may see."""
@@ -28,10 +28,13 @@ class ScopedAdmin(ModelAdmin):
 
     def in_scope(self, request: HttpRequest, rows: QuerySet[Any]) -> QuerySet[Any]:
         """Those of ``rows`` that the user may see."""
-        seen = scope.about(request.user, rows, Instance.objects.all(), lookup=self.instance_lookup)
-        if self.actor_lookup and scope.is_set():
-            seen |= rows.filter(**{f"{self.instance_lookup}__isnull": True, self.actor_lookup: request.user.pk})
-        return seen
+        return scope.about(
+            request.user,
+            rows,
+            Instance.objects.all(),
+            lookup=self.instance_lookup,
+            actor_lookup=self.actor_lookup,
+        )
 
     def _get_obj_does_not_exist_redirect(self, request: HttpRequest, opts: Any, object_id: str) -> NoReturn:
         # Django would redirect, and repeat the id in a message.

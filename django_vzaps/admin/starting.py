@@ -18,7 +18,7 @@ from django_vzaps import services
 from django_vzaps.admin.remote import RemoteAdmin, actor_of
 from django_vzaps.models import Account, Batch, BatchItem, BatchKind, Instance
 from django_vzaps.services import VZapsError
-from django_vzaps.services.batches import progress_of
+from django_vzaps.services.batches import may_see, progress_of
 
 #: In the history of so many; somebody waits for it.
 LOGGED_ONE_BY_ONE: Final = 1000
@@ -78,7 +78,7 @@ class StartsBatches(RemoteAdmin):
     def batch_link(self, request: HttpRequest, batch: Batch) -> SafeString | str:
         """A link to the batch for those who may see it, else its name."""
         name = capfirst(str(batch))
-        if not may_see_batch(request, batch):
+        if not may_see(request.user, batch):
             return name
         return format_html('<a href="{}">{}</a>', self.address(Batch, "change", batch.pk), name)
 
@@ -105,8 +105,3 @@ class StartsBatches(RemoteAdmin):
             )
             for pk, name in rows
         )
-
-
-def may_see_batch(request: HttpRequest, batch: Batch) -> bool:
-    """Whether it is the user's own, or they may see those of others."""
-    return bool(batch.actor_id == request.user.pk or request.user.has_perm("django_vzaps.view_batch"))

@@ -10,6 +10,7 @@ from django_vzaps.models.handler_run import HandlerRun, HandlerRunState
 from django_vzaps.models.healing import FailedDelivery, HealingOutcome, HealingRun
 from django_vzaps.models.instance import ConnectionSource, ConnectionState, Instance, ReportedState
 from django_vzaps.models.operation import BILLING_KINDS, Operation, OperationKind, OperationOutcome
+from django_vzaps.models.operation_phase import OperationPhase, phase_of
 from django_vzaps.models.pairing import Pairing, PairingPhase
 from django_vzaps.models.subscription import Subscription, SubscriptionState
 from django_vzaps.models.webhook import Webhook, WebhookHealth
@@ -37,6 +38,7 @@ __all__ = [
     "Operation",
     "OperationKind",
     "OperationOutcome",
+    "OperationPhase",
     "Pairing",
     "PairingPhase",
     "ReportedState",
@@ -44,4 +46,5 @@ __all__ = [
     "SubscriptionState",
     "Webhook",
     "WebhookHealth",
+    "phase_of",
 ]

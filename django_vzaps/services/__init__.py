@@ -25,6 +25,8 @@ from django_vzaps.services.clients import client_for
 from django_vzaps.services.errors import (
     AlreadySubscribed,
     ChangeFailed,
+    ForeignWebhook,
+    IdempotencyKeyReused,
     NotConfigured,
     OperationInProgress,
     OutcomeUnknown,
@@ -38,6 +40,8 @@ from django_vzaps.services.errors import (
 __all__ = [
     "AlreadySubscribed",
     "ChangeFailed",
+    "ForeignWebhook",
+    "IdempotencyKeyReused",
     "NotConfigured",
     "OperationInProgress",
     "OutcomeUnknown",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -28,7 +29,14 @@ from django_vzaps.models import (
 )
 from django_vzaps.models.fields import storable
 from django_vzaps.secret import redacted
-from django_vzaps.services.errors import ChangeFailed, OperationInProgress, OutcomeUnknown, ReadOnly, in_words
+from django_vzaps.services.errors import (
+    ChangeFailed,
+    IdempotencyKeyReused,
+    OperationInProgress,
+    OutcomeUnknown,
+    ReadOnly,
+    in_words,
+)
 
 logger = logging.getLogger("django_vzaps.operations")
 
@@ -84,12 +92,13 @@ def open_operation(
 ) -> Opened:
     """Record the attempt, committed before anything is sent.
 
-    Raises :class:`ReadOnly`, :class:`OperationInProgress` where ``lock`` is held, :class:`ChangeFailed` where
+    Raises :class:`ReadOnly`, :class:`OperationInProgress` where ``lock`` is held, :class:`IdempotencyKeyReused` where
     ``idempotency_key`` stands for something else, and ``RuntimeError`` inside a transaction: the record would vanish
     with it.
     """
     refuse_if_read_only()
     item = _item.get()
+    recorded = redacted(parameters or {})
 
     def opened() -> Opened:
         with transaction.atomic(durable=True):
@@ -98,7 +107,7 @@ def open_operation(
                 instance=instance,
                 account=account,
                 actor_id=None if actor is None else actor.pk,
-                parameters=redacted(parameters or {}),
+                parameters=recorded,
                 baseline=baseline or {},
                 started_at=timezone.now(),
                 deadline=deadline(),
@@ -116,7 +125,7 @@ def open_operation(
         if idempotency_key is not None:
             known = Operation.objects.filter(idempotency_key=idempotency_key).first()
             if known is not None:
-                _check_same(known, kind, account, instance)
+                _check_same(known, kind, account, instance, recorded)
                 return Opened(operation=known, is_new=False)
         holder = None if lock is None else Operation.objects.filter(lock=lock).first()
         if holder is None:
@@ -217,11 +226,19 @@ def carry_out(
     return received
 
 
-def _check_same(known: Operation, kind: OperationKind, account: Account, instance: Instance | None) -> None:
-    asked = (kind, account.pk, None if instance is None else instance.pk)
+def _check_same(
+    known: Operation, kind: OperationKind, account: Account, instance: Instance | None, parameters: Any
+) -> None:
+    asked = (
+        kind,
+        account.pk,
+        None if instance is None else instance.pk,
+        json.loads(json.dumps(parameters, default=str)),
+    )
     # A creation has its instance only once it has succeeded.
-    if (known.kind, known.account_id, None if instance is None else known.instance_id) != asked:
-        raise ChangeFailed(
+    there = (known.kind, known.account_id, None if instance is None else known.instance_id, known.parameters)
+    if there != asked:
+        raise IdempotencyKeyReused(
             _("This idempotency key stands for another change (operation %(pk)s). Nothing was sent.")
             % {"pk": known.pk},
             operation=known,

@@ -57,6 +57,14 @@ class SubscriptionIsActive(ChangeFailed):
     """The instance is paid for; what deleting it does to the subscription is not documented (API.md section 3.8)."""
 
 
+class ForeignWebhook(ChangeFailed):
+    """The instance has a webhook that this site did not set, and overwriting it was not asked for."""
+
+
+class IdempotencyKeyReused(ChangeFailed):
+    """The idempotency key stands for another change, which is ``operation``. Nothing was sent."""
+
+
 class OperationInProgress(ServiceError):
     """Another billing attempt for the instance is not settled yet; it is ``operation``."""
 

@@ -22,7 +22,7 @@ from django_vzaps.secret import Secret
 from django_vzaps.services import mirror
 from django_vzaps.services.attempts import Actor, before_sending, carry_out, open_operation
 from django_vzaps.services.clients import client_for, token_of
-from django_vzaps.services.errors import ChangeFailed, NotConfigured, ReadFailed, in_words
+from django_vzaps.services.errors import ChangeFailed, ForeignWebhook, NotConfigured, ReadFailed, in_words
 
 #: The documented event types (API.md section 7.2). ``All`` subscribes to everything and is no type of its own.
 EVENT_TYPES: Final = (
@@ -96,6 +96,25 @@ def set(  # noqa: A001
     :class:`OperationInProgress`, :class:`NotConfigured` or :class:`OutcomeUnknown`.
     """
     return _point_here(instance, actor=actor, events=events, idempotency_key=idempotency_key)
+
+
+def refuse_foreign(instance: Instance) -> None:
+    """Read what VZaps has before a webhook is set over it that nobody here may ever have seen.
+
+    Raises :class:`ForeignWebhook` where this site did not set it, and :class:`ReadFailed`.
+    """
+    webhook = Webhook.objects.filter(instance=instance).first()
+    if webhook is not None and webhook.is_managed:
+        return
+    there = check(instance).actual_host_and_path
+    if there:
+        raise ForeignWebhook(
+            _(
+                "It has a webhook that this site did not set (%(where)s), and overwriting was not asked for. Nothing "
+                "was changed."
+            )
+            % {"where": there}
+        )
 
 
 def rotate(instance: Instance, *, actor: Actor, idempotency_key: str | None = None) -> Operation:

@@ -15,8 +15,9 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from django_vzaps.admin.events import chart, reading, searching
+from django_vzaps.admin.events import chart, reading
 from django_vzaps.models import Account, Event, EventState, HandlerRun, HandlerRunState, Instance
+from django_vzaps.search import events
 from tests.admin.conftest import StaffWith, page, said, text_of
 
 NOW = datetime(2031, 5, 4, 12, 30, tzinfo=UTC)
@@ -148,7 +149,7 @@ def test_what_is_found_is_counted_and_paged_to(
 def test_only_the_newest_of_a_broad_search_are_read_on_postgresql(instance: Instance) -> None:
     for n in range(6):
         make(instance, chat=f"5511{n}@lid", state="done", received_at=NOW + n * HOUR)
-    rows = Event.objects.filter(searching.wanted("5511"))
+    rows = Event.objects.filter(events.wanted("5511"))
     keys, count = reading.searched(rows, most=5, needed=2)
     assert (keys, count) == (list(rows.order_by("-received_at").values_list("pk", flat=True)[:2]), 5)
 

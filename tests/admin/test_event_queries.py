@@ -10,8 +10,9 @@ from django.db import connection
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from django_vzaps.admin.events import reading, searching
+from django_vzaps.admin.events import reading
 from django_vzaps.models import Event, Instance
+from django_vzaps.search import events
 from tests.models.test_event_queries import asked, flat, rows_of
 
 pytestmark = pytest.mark.django_db
@@ -68,7 +69,7 @@ def test_little_is_read_on_postgresql(instance: Instance, wanted: Q) -> None:
 @pytest.mark.parametrize("text", ["3EB0777", "+55 119 0000 0777", "#1"])
 def test_a_search_reads_what_it_finds_on_postgresql(instance: Instance, text: str) -> None:
     fill(instance)
-    wanted = searching.wanted(text)
+    wanted = events.wanted(text)
     assert wanted is not None
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE django_vzaps_event")

@@ -5,11 +5,11 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from django_vzaps.admin.typed import phone
 from django_vzaps.models import (
     Account,
     Instance,
 )
+from django_vzaps.search.typed import phone
 from tests.admin.rows import make, names
 
 

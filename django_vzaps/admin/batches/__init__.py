@@ -8,7 +8,7 @@ from typing import Any, Final
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Page, Paginator
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect, JsonResponse
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
@@ -22,15 +22,15 @@ from django.views.decorators.cache import never_cache
 
 from django_vzaps import scope, services
 from django_vzaps.admin import display
-from django_vzaps.admin.batches.listing import BatchChangeList, BatchKindFilter, BatchStateFilter, visible_items
+from django_vzaps.admin.batches.listing import BatchChangeList, BatchKindFilter, BatchStateFilter
 from django_vzaps.admin.batches.words import in_words, not_done, state_of, walked, who
 from django_vzaps.admin.read_only import ReadOnlyAdmin
 from django_vzaps.admin.remote import actor_of
 from django_vzaps.admin.scoped import ScopedAdmin
-from django_vzaps.admin.starting import StartsBatches, may_see_batch
+from django_vzaps.admin.starting import StartsBatches
 from django_vzaps.models import Account, Batch, BatchItem, BatchItemState, BatchKind, Instance
 from django_vzaps.services import VZapsError
-from django_vzaps.services.batches import LEASE, Progress, may_ask, progress_of
+from django_vzaps.services.batches import LEASE, Progress, may_ask, may_see, progress_of, visible, visible_items
 
 ITEMS_PER_PAGE: Final = 100
 
@@ -76,19 +76,14 @@ class BatchAdmin(ScopedAdmin, ReadOnlyAdmin, StartsBatches):
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Whoever started one may see it; the list, whoever may start one: it shows their own."""
         if obj is not None:
-            return may_see_batch(request, obj)
+            return may_see(request.user, obj)
         if super().has_view_permission(request):
             return True
         return any(may_ask(request.user, kind) for kind in BatchKind)
 
     def in_scope(self, request: HttpRequest, rows: QuerySet[Batch]) -> QuerySet[Batch]:
-        """One's own; with the permission those of others, as far as they are about what one may see."""
-        own = Q(actor=request.user.pk)
-        if not super().has_view_permission(request):
-            return rows.filter(own)
-        if not scope.is_set():
-            return rows
-        return rows.filter(own | Exists(visible_items(request).filter(batch=OuterRef("pk"))))
+        """Those the user may see."""
+        return visible(request.user, rows)
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[BatchChangeList]:
         """The list that counts items."""
@@ -211,7 +206,7 @@ class BatchAdmin(ScopedAdmin, ReadOnlyAdmin, StartsBatches):
         return HttpResponseRedirect(self.address(Batch, "change", batch.pk))
 
     def _page(self, request: HttpRequest, batch: Batch) -> dict[str, Any]:
-        items = visible_items(request).filter(batch=batch)
+        items = visible_items(request.user).filter(batch=batch)
         progress = progress_of(batch, items if scope.is_set() else None)
         retry = batch.retries.order_by("pk").first() if batch.finished_at else None
         state = request.GET.get("state", "")

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
@@ -15,8 +15,8 @@ from django.utils.translation import gettext_lazy
 from django_vzaps import scope
 from django_vzaps.admin.filters import ChoicesFilter
 from django_vzaps.admin.paging import PageChangeList
-from django_vzaps.models import Batch, BatchItem, BatchItemState, BatchKind, Instance
-from django_vzaps.services.batches import progress_of_each
+from django_vzaps.models import Batch, BatchItem, BatchItemState, BatchKind
+from django_vzaps.services.batches import progress_of_each, visible_items
 
 if TYPE_CHECKING:
     _Admin = admin.ModelAdmin[Any]
@@ -64,18 +64,6 @@ class BatchChangeList(PageChangeList):
         """The rows of this page."""
         super().get_results(request)
         rows: list[Any] = self.result_list
-        known = progress_of_each(rows, visible_items(request) if scope.is_set() else None)
+        known = progress_of_each(rows, visible_items(request.user) if scope.is_set() else None)
         for batch in rows:
             batch.progress = known[batch.pk]
-
-
-def visible_items(request: HttpRequest) -> QuerySet[BatchItem]:
-    """What the user may see of any batch: instances in their scope, and accounts where they may see these."""
-    items = BatchItem.objects.all()
-    if not scope.is_set():
-        return items
-    instances = scope.limited(request.user, Instance.objects.all()).order_by().values("pk")
-    accounts = Q(account__isnull=False)
-    if not request.user.has_perm("django_vzaps.view_account"):
-        accounts &= Q(batch__actor=request.user.pk)
-    return items.filter(Q(instance__in=instances) | accounts)

@@ -21,7 +21,7 @@ from django.utils.translation import gettext_lazy
 
 from django_vzaps import scope
 from django_vzaps.admin import display
-from django_vzaps.admin.events import chart, reading, searching, words
+from django_vzaps.admin.events import chart, reading, words
 from django_vzaps.admin.events.base import EventBase
 from django_vzaps.admin.events.filters import (
     FROM,
@@ -33,9 +33,10 @@ from django_vzaps.admin.events.filters import (
     ReceivedFilter,
     Removable,
 )
-from django_vzaps.admin.instances.search import named
-from django_vzaps.admin.typed import begins, phone
 from django_vzaps.models import Event, HandlerRun, Instance
+from django_vzaps.search import events
+from django_vzaps.search.instances import named
+from django_vzaps.search.typed import begins, phone
 
 #: Instances that an ambiguous search names.
 _MOST_NAMED: Final = 10
@@ -130,7 +131,7 @@ class EventList(EventBase):
         self, request: HttpRequest, queryset: QuerySet[Event], search_term: str
     ) -> tuple[QuerySet[Event], bool]:
         """By message, chat or number, whole and not word by word: people write numbers with spaces."""
-        wanted = searching.wanted(search_term)
+        wanted = events.wanted(search_term)
         return (queryset if wanted is None else queryset.filter(wanted)), False
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:

@@ -27,9 +27,17 @@ from django_vzaps.admin import display, outcomes
 from django_vzaps.admin.instances import forecasts
 from django_vzaps.admin.instances.base import InstanceBase
 from django_vzaps.admin.instances.forms import BillingForm, ChargeForm
-from django_vzaps.admin.outcomes import Phase
 from django_vzaps.admin.remote import actor_of
-from django_vzaps.models import BILLING_KINDS, Instance, Operation, OperationKind, Subscription, SubscriptionState
+from django_vzaps.models import (
+    BILLING_KINDS,
+    Instance,
+    Operation,
+    OperationKind,
+    OperationPhase,
+    Subscription,
+    SubscriptionState,
+    phase_of,
+)
 from django_vzaps.services import VZapsError
 
 logger = logging.getLogger("django_vzaps.admin")
@@ -164,13 +172,13 @@ class InstanceBilling(InstanceBase):
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         instance, operation = self._billed(request, object_id, operation_id)
-        before = outcomes.phase_of(operation)
+        before = phase_of(operation)
         try:
             services.operations.settle(operation)
         except VZapsError as error:
             self.explain(request, error)
             return self._to_result(instance, operation)
-        if outcomes.phase_of(operation) == before:
+        if phase_of(operation) == before:
             self.message_user(request, _("VZaps was read just now: nothing new."), messages.INFO)
         else:
             self.note(request, instance, operation)
@@ -242,8 +250,8 @@ class InstanceBilling(InstanceBase):
     def _result(self, request: HttpRequest, instance: Instance, operation: Operation) -> dict[str, Any]:
         told = outcomes.told(operation)
         subscription = display.subscription_of(instance)
-        settles = told.phase in (Phase.UNKNOWN, Phase.OVERDUE)
-        checks = told.phase in (Phase.CHECKOUT, Phase.UNVERIFIED)
+        settles = told.phase in (OperationPhase.UNKNOWN, OperationPhase.OVERDUE)
+        checks = told.phase in (OperationPhase.CHECKOUT, OperationPhase.UNVERIFIED)
         return {
             "instance": instance,
             "operation": operation,
@@ -252,7 +260,7 @@ class InstanceBilling(InstanceBase):
             "asked": display.moment(operation.started_at),
             "answered": _answered(operation),
             "checkout": display.outside_link(operation.checkout_url, _("Open VZaps' checkout page (new tab)"))
-            if told.phase == Phase.CHECKOUT
+            if told.phase == OperationPhase.CHECKOUT
             else "",
             "before": _state(operation.baseline),
             "before_read": display.ago(display.read_moment(operation.baseline, "read_at")),
@@ -265,7 +273,7 @@ class InstanceBilling(InstanceBase):
             ),
             "check_label": _("Find out") if settles else _("Check again") if checks else "",
             "again": self.address(Instance, CHANGES[operation.kind].name, instance.pk)
-            if told.phase in (Phase.FAILED, Phase.SAID_NOT_DONE) and instance.removed_at is None
+            if told.phase in (OperationPhase.FAILED, OperationPhase.SAID_NOT_DONE) and instance.removed_at is None
             else "",
             "decide": self._decide_address(request, operation),
             "link": self.operation_link(request, operation),

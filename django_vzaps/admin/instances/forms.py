@@ -14,9 +14,9 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from django_vzaps import conf
-from django_vzaps.admin.typed import phone
 from django_vzaps.events import volumes
 from django_vzaps.models import Account, Instance
+from django_vzaps.search.typed import phone
 from django_vzaps.services import webhooks
 
 

@@ -24,10 +24,10 @@ from django_vzaps.admin.instances.filters import (
     PresenceFilter,
     WebhookFilter,
 )
-from django_vzaps.admin.instances.search import matching
 from django_vzaps.admin.paging import CountingPaginator
 from django_vzaps.models import Instance
 from django_vzaps.models.instance import InstanceQuerySet
+from django_vzaps.search.instances import matching
 
 
 class InstanceList(InstanceBase):
@@ -110,7 +110,7 @@ class InstanceList(InstanceBase):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        """By the beginning, or in names: see :mod:`~django_vzaps.admin.instances.search`."""
+        """By the beginning, or in names: see :mod:`~django_vzaps.search.instances`."""
         if not search_term.strip():
             return queryset, False
         return queryset.filter(matching(search_term, vendor=connections[queryset.db].vendor)), False

@@ -16,7 +16,6 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from django_vzaps.admin import display, outcomes
-from django_vzaps.admin.instances.search import named
 from django_vzaps.admin.operations.filters import (
     OVERDUE,
     ActorFilter,
@@ -30,6 +29,7 @@ from django_vzaps.admin.paging import PageChangeList, counted, limited
 from django_vzaps.admin.read_only import ReadOnlyAdmin
 from django_vzaps.admin.scoped import ScopedAdmin
 from django_vzaps.models import BILLING_KINDS, Instance, Operation, OperationOutcome
+from django_vzaps.search.instances import named
 from django_vzaps.services.operations import READABLE
 
 #: The counts above the list stop here.

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from django_vzaps import services
 from django_vzaps.admin import outcomes
 from django_vzaps.admin.remote import RemoteAdmin, actor_of
-from django_vzaps.models import BILLING_KINDS, Operation, OperationKind
+from django_vzaps.models import BILLING_KINDS, Operation, OperationKind, phase_of
 from django_vzaps.services import VZapsError
 
 #: How many are read by one press of a button, and for how long at most, in seconds: somebody waits for the page.
@@ -116,7 +116,7 @@ class OperationSettling(RemoteAdmin):
             return HttpResponseNotAllowed(["GET", "POST"])
         operation = self.row_for(request, object_id, permitted=self.has_decide_permission(request))
         word = request.POST.get("carried_out")
-        phase = outcomes.phase_of(operation)
+        phase = phase_of(operation)
         if request.method == "POST" and word in ("yes", "no"):
             if request.POST.get("phase", phase) == phase:
                 self._decide(request, operation, carried_out=word == "yes")

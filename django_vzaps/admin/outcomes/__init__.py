@@ -12,24 +12,23 @@ from django.utils.translation import gettext as _
 from django_vzaps.admin import display
 from django_vzaps.admin.outcomes import billing
 from django_vzaps.admin.outcomes.billing import mode_in_words
-from django_vzaps.admin.outcomes.phases import Phase, phase_of
-from django_vzaps.models import Operation, OperationKind
+from django_vzaps.models import Operation, OperationKind, OperationPhase, phase_of
 from django_vzaps.services.operations import READABLE
 
-__all__ = ["MOVING", "Phase", "Told", "badge", "mode_in_words", "phase_of", "told", "way_out"]
+__all__ = ["MOVING", "Told", "badge", "mode_in_words", "told", "way_out"]
 
 #: Where looking again may show something else without anybody deciding anything.
-MOVING: Final = frozenset({Phase.RUNNING, Phase.CHECKOUT, Phase.UNVERIFIED})
+MOVING: Final = frozenset({OperationPhase.RUNNING, OperationPhase.CHECKOUT, OperationPhase.UNVERIFIED})
 
 _TONES: Final = {
-    Phase.OVERDUE: "warning",
-    Phase.CHECKOUT: "warning",
-    Phase.UNVERIFIED: "warning",
-    Phase.VERIFIED: "good",
-    Phase.DONE: "good",
-    Phase.SAID_DONE: "good",
-    Phase.FAILED: "bad",
-    Phase.UNKNOWN: "warning",
+    OperationPhase.OVERDUE: "warning",
+    OperationPhase.CHECKOUT: "warning",
+    OperationPhase.UNVERIFIED: "warning",
+    OperationPhase.VERIFIED: "good",
+    OperationPhase.DONE: "good",
+    OperationPhase.SAID_DONE: "good",
+    OperationPhase.FAILED: "bad",
+    OperationPhase.UNKNOWN: "warning",
 }
 
 _BILLING: Final = {
@@ -43,7 +42,7 @@ _BILLING: Final = {
 class Told:
     """An operation's state for a person: one sentence on top, and what follows from it."""
 
-    phase: Phase
+    phase: OperationPhase
     headline: str
     sentences: tuple[str, ...]
 
@@ -70,51 +69,51 @@ def told(operation: Operation) -> Told:
 def badge(operation: Operation) -> SafeString:
     """The outcome as a badge; beside it, what keeps "succeeded" from being the whole truth."""
     doubt = {
-        Phase.OVERDUE: _("running too long"),
-        Phase.CHECKOUT: _("waiting for payment"),
-        Phase.UNVERIFIED: _("not seen on VZaps yet"),
-        Phase.SAID_DONE: _("a person's word"),
-        Phase.SAID_NOT_DONE: _("a person's word"),
+        OperationPhase.OVERDUE: _("running too long"),
+        OperationPhase.CHECKOUT: _("waiting for payment"),
+        OperationPhase.UNVERIFIED: _("not seen on VZaps yet"),
+        OperationPhase.SAID_DONE: _("a person's word"),
+        OperationPhase.SAID_NOT_DONE: _("a person's word"),
     }.get(phase_of(operation))
     outcome = display.outcome(operation)
     return format_html('{} <span class="vzaps-quiet">{}</span>', outcome, doubt) if doubt else outcome
 
 
-def _any_kind(operation: Operation, phase: Phase) -> tuple[str, ...]:
+def _any_kind(operation: Operation, phase: OperationPhase) -> tuple[str, ...]:
     named = {"what": operation.kind_label, "who": operation.settled_by or _("Somebody")}
     match phase:
-        case Phase.RUNNING:
+        case OperationPhase.RUNNING:
             return (_("“%(what)s” is being carried out.") % named, _("VZaps has not answered yet."))
-        case Phase.OVERDUE:
+        case OperationPhase.OVERDUE:
             return (
                 _("“%(what)s” never came to an end.") % named,
                 _("Whoever carried it out is gone: it may have been carried out on VZaps, or not."),
                 _risk(operation),
             )
-        case Phase.CHECKOUT | Phase.UNVERIFIED:
+        case OperationPhase.CHECKOUT | OperationPhase.UNVERIFIED:
             return (_("VZaps accepted “%(what)s”, but does not show its effect yet.") % named,)
-        case Phase.VERIFIED:
+        case OperationPhase.VERIFIED:
             return (_("“%(what)s” was carried out, and VZaps shows it.") % named,)
-        case Phase.DONE:
+        case OperationPhase.DONE:
             return (_("“%(what)s” was carried out, VZaps says.") % named,)
-        case Phase.FAILED:
+        case OperationPhase.FAILED:
             return (
                 _("“%(what)s” was not carried out.") % named,
                 _("Nothing was changed on VZaps by it."),
                 _("Once the reason is mended, it can be asked for again."),
             )
-        case Phase.UNKNOWN:
+        case OperationPhase.UNKNOWN:
             return (
                 _("It is not known whether “%(what)s” was carried out.") % named,
                 _("The answer from VZaps never came. It is not tried again by itself."),
                 _risk(operation),
             )
-        case Phase.SAID_DONE:
+        case OperationPhase.SAID_DONE:
             return (
                 _("%(who)s said that “%(what)s” was carried out.") % named,
                 _("That is a person's word: nothing that was read from VZaps showed it."),
             )
-        case Phase.SAID_NOT_DONE:
+        case OperationPhase.SAID_NOT_DONE:
             return (
                 _("%(who)s said that “%(what)s” was not carried out.") % named,
                 _("That is a person's word: VZaps' answer never came."),

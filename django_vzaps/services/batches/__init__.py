@@ -10,11 +10,13 @@ from django_vzaps.services.batches.kinds import may_ask, permission_for
 from django_vzaps.services.batches.progress import Progress, progress_of, progress_of_each
 from django_vzaps.services.batches.running import LEASE, run, wake_unattended
 from django_vzaps.services.batches.starting import retry_failed, start, stop
+from django_vzaps.services.batches.visibility import may_see, visible, visible_items
 
 __all__ = [
     "LEASE",
     "Progress",
     "may_ask",
+    "may_see",
     "permission_for",
     "progress_of",
     "progress_of_each",
@@ -22,5 +24,7 @@ __all__ = [
     "run",
     "start",
     "stop",
+    "visible",
+    "visible_items",
     "wake_unattended",
 ]

@@ -10,7 +10,7 @@ from typing import Any, Final
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from django_vzaps.models import Account, BatchItem, BatchKind, Instance, Webhook
+from django_vzaps.models import Account, BatchItem, BatchKind, Instance
 from django_vzaps.services import instances, sync, webhooks
 from django_vzaps.services.attempts import Actor
 from django_vzaps.services.errors import ChangeFailed
@@ -93,29 +93,13 @@ def _delete(doing: Doing) -> str:
 def _set_webhook(doing: Doing) -> str:
     instance = _present(doing.instance)
     if not doing.parameters.get("overwrite"):
-        _leave_what_is_not_ours(instance)
+        webhooks.refuse_foreign(instance)
     operation = webhooks.set(instance, actor=doing.actor, events=doing.parameters.get("events"))
     if doubt := webhooks.doubt(operation):
         return doubt
     if not webhooks.was_read_back(operation):
         return _("VZaps accepted the webhook, but it could not be read back. “Check now” tries again.")
     return _("VZaps accepted the webhook, but shows something else.") if instance.webhook.drift else ""
-
-
-def _leave_what_is_not_ours(instance: Instance) -> None:
-    """Read what VZaps has before a webhook is set over it that nobody here may ever have seen."""
-    webhook = Webhook.objects.filter(instance=instance).first()
-    if webhook is not None and webhook.is_managed:
-        return
-    there = webhooks.check(instance).actual_host_and_path
-    if there:
-        raise ChangeFailed(
-            _(
-                "It has a webhook that this site did not set (%(where)s), and overwriting was not asked for. Nothing "
-                "was changed."
-            )
-            % {"where": there}
-        )
 
 
 def _sync_account(doing: Doing) -> str:

@@ -8,8 +8,8 @@ from typing import Final
 from django.db import connection
 from django.db.models import Q
 
-from django_vzaps.admin.typed import begins, phone
 from django_vzaps.events.parsing import Jid
+from django_vzaps.search.typed import begins, phone
 
 _NUMBER: Final = re.compile(r"#\s*([0-9]{1,18})")
 _LONGEST_PHONE: Final = 15

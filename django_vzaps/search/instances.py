@@ -7,7 +7,7 @@ from typing import Final
 
 from django.db.models import Q
 
-from django_vzaps.admin.typed import begins, phone
+from django_vzaps.search.typed import begins, phone
 
 #: More than this is no name that anybody types, and each word of it makes the query longer.
 LONGEST: Final = 100

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from django_vzaps.models import Operation, OperationOutcome
+from django_vzaps.models.operation import Operation, OperationOutcome
 
 
-class Phase(StrEnum):
+class OperationPhase(StrEnum):
     """Where an operation stands, told apart more finely than by its outcome."""
 
     RUNNING = "running"
@@ -28,24 +28,24 @@ class Phase(StrEnum):
     OTHER = "other"
 
 
-def phase_of(operation: Operation) -> Phase:
+def phase_of(operation: Operation) -> OperationPhase:
     """Where it stands."""
     match operation.outcome:
         case OperationOutcome.RUNNING:
-            return Phase.OVERDUE if operation.is_overdue else Phase.RUNNING
+            return OperationPhase.OVERDUE if operation.is_overdue else OperationPhase.RUNNING
         case OperationOutcome.UNKNOWN:
-            return Phase.UNKNOWN
+            return OperationPhase.UNKNOWN
         case OperationOutcome.FAILED:
-            return Phase.SAID_NOT_DONE if operation.settled_by_id else Phase.FAILED
+            return OperationPhase.SAID_NOT_DONE if operation.settled_by_id else OperationPhase.FAILED
         case OperationOutcome.SUCCEEDED:
             return _succeeded(operation)
         case _:
-            return Phase.OTHER
+            return OperationPhase.OTHER
 
 
-def _succeeded(operation: Operation) -> Phase:
+def _succeeded(operation: Operation) -> OperationPhase:
     if operation.confirmed_at is not None:
-        return Phase.VERIFIED
+        return OperationPhase.VERIFIED
     if operation.lock is not None:
-        return Phase.CHECKOUT if operation.checkout_url else Phase.UNVERIFIED
-    return Phase.SAID_DONE if operation.settled_by_id else Phase.DONE
+        return OperationPhase.CHECKOUT if operation.checkout_url else OperationPhase.UNVERIFIED
+    return OperationPhase.SAID_DONE if operation.settled_by_id else OperationPhase.DONE
