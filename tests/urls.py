@@ -5,5 +5,6 @@ from django.urls import include, path
 
 urlpatterns = [
     path("admin/", admin.site.urls),
+    path("api/vzaps/", include("django_vzaps.api.urls")),
     path("vzaps/", include("django_vzaps.urls")),
 ]

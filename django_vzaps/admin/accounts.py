@@ -220,8 +220,7 @@ class AccountAdmin(StartsBatches):
         if item is not None:
             url = self.address(Batch, "change", item.batch_id)
             return format_html('{}<br><a href="{}">{}</a>', age, url, syncing(item))
-        is_read = account.sync_lease_until is not None and account.sync_lease_until > timezone.now()
-        return format_html("{}<br>{}", age, _("being synced now")) if is_read else age
+        return format_html("{}<br>{}", age, _("being synced now")) if account.is_syncing else age
 
     @admin.display(description=gettext_lazy("last sync error"))
     def sync_problem(self, account: Account) -> SafeString | str:

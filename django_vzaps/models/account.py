@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from django.core.exceptions import ValidationError
 from django.db import models
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
@@ -60,6 +61,11 @@ class Account(models.Model):
         if self.name != current.account_name:
             return Secret(""), Secret("")
         return Secret(current.client_token), Secret(current.client_secret)
+
+    @property
+    def is_syncing(self) -> bool:
+        """Whether its instances are being read from VZaps now."""
+        return self.sync_lease_until is not None and self.sync_lease_until > timezone.now()
 
     def clean(self) -> None:
         super().clean()

@@ -1,0 +1,80 @@
+"""Fields that several shapes have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db.models import Model
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from rest_framework import serializers
+
+from django_vzaps.api.links import link
+
+
+class UTCDateTimeField(serializers.DateTimeField):
+    """ISO 8601 in UTC, whatever the site's time zone is."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{"read_only": True, "allow_null": True, **kwargs})
+
+    def to_representation(self, value: datetime) -> str:
+        """For example ``2026-11-25T12:00:00.123456Z``."""
+        aware = value if timezone.is_aware(value) else timezone.make_aware(value)
+        return aware.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+class KnownTextField(serializers.CharField):
+    """A text that may not be known: null, and not empty, then."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{"read_only": True, "allow_null": True, **kwargs})
+
+    def to_representation(self, value: Any) -> Any:
+        """The text, or None."""
+        return str(value) if value not in (None, "") else None
+
+
+class LinkField(serializers.URLField):
+    """The address of what is shown; ``of`` gives the arguments of its route, None where there is nothing."""
+
+    def __init__(self, name: str, of: Callable[[Any], Any], **kwargs: Any) -> None:
+        super().__init__(**{"read_only": True, "source": "*", **kwargs})
+        self.name, self.of = name, of
+
+    def to_representation(self, value: Any) -> Any:
+        """The absolute URL, or None."""
+        argument = self.of(value)
+        return None if argument is None else link(self.context["request"], self.name, argument)
+
+
+class UsernameField(serializers.CharField):
+    """A user, by the name they log in with; null for nobody, or for the system."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{"read_only": True, "allow_null": True, **kwargs})
+
+    def to_representation(self, value: Model) -> str:  # type: ignore[override]
+        """The name."""
+        return str(value.get_username())  # type: ignore[attr-defined]
+
+
+class StrictSerializer(serializers.Serializer[Any]):
+    """What is not known is an error that names it, and not silently left out."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        """The values. Raises ``ValidationError``."""
+        if isinstance(data, Mapping):
+            known = {name for name, field in self.fields.items() if not field.read_only}
+            unknown = [str(name) for name in data if name not in known]
+            if unknown:
+                expected = ", ".join(sorted(known)) or _("nothing")
+                words = _("There is no such field. Known here: %(names)s.") % {"names": expected}
+                raise serializers.ValidationError({name: [words] for name in unknown})
+        return super().to_internal_value(data)
+
+
+class NothingSerializer(StrictSerializer):
+    """A body in which nothing is expected."""

@@ -1,0 +1,1 @@
+"""The views: they read what is asked, look whether it is permitted, call a service and show what it returned."""
