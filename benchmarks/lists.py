@@ -1,13 +1,14 @@
-"""How the admin's list pages keep up with their tables: queries, and the time of a large site to that of a small one.
+"""How the lists of admin and REST API keep up with their tables: queries, and a large site's time to a small one's.
 
-    python benchmarks/admin.py [--quick] [--only WORDS] [--rounds N] [--database postgres://postgres@127.0.0.1:5432/]
+    python benchmarks/lists.py [--quick] [--only WORDS] [--rounds N] [--database postgres://postgres@127.0.0.1:5432/]
 
 The small site has 1,000 instances and 10,000 events, the large one 100,000 and 1,000,000. Each is a database of its
 own, which is removed at the end, also after Ctrl-C: in a PostgreSQL where databases may be created (needs psycopg), or
-with ``--database sqlite`` a file in a temporary folder. Every list page of every model that the package registers is
-asked for in this process by the test client, with middleware, session and a superuser: plain, by each filter, by each
-order, searched, and the last page. The two sites take turns and so do the pages, so that what else the machine does
-falls on all alike. Five to ten minutes, two of them for the rows; ``--quick`` is a smoke test with a tenth of them.
+with ``--database sqlite`` a file in a temporary folder. Every list page of every model that the package registers, and
+every list of the API, is asked for in this process by the test client, with middleware, session and a superuser: plain,
+by each filter, by each order, searched, and the last page. The two sites take turns and so do the pages, so that what
+else the machine does falls on all alike. About ten minutes, two of them for the rows; ``--quick`` is a smoke test with
+a tenth of them.
 
 A page of the large site may have more rows than the small site's, where a filter finds few there: their ratio is not of
 like and like, and is no miss of the goal.
@@ -22,7 +23,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,8 +34,8 @@ import django
 from django.conf import settings
 
 if TYPE_CHECKING:
-    from admin_rows import Size
     from django.test import Client
+    from list_rows import Size
 
 GOAL, MOST_QUERIES = 1.5, 8
 SMALL, LARGE = "default", "large"
@@ -77,6 +78,7 @@ def configure(databases: dict[str, Any]) -> None:
             "django.contrib.messages",
             "django.contrib.sessions",
             "django.contrib.staticfiles",
+            "rest_framework",
             "django_vzaps",
         ],
         MIDDLEWARE=[
@@ -153,6 +155,13 @@ class Visitor:
         client.force_login(get_user_model().objects.get(username="admin"))
         return client
 
+    def rows(self, site: str, path: str) -> int:
+        """How many rows a list shows."""
+        answer = self.get(site, path)
+        if path.startswith("/api/"):
+            return len(answer.json().get("results", ()))
+        return len(answer.context["cl"].result_list)
+
     def get(self, site: str, path: str) -> Any:
         ROUTER.current = site
         answer = self._clients[site].get(path)
@@ -198,14 +207,31 @@ class Visitor:
                 if page.paginator.num_pages > 1:
                     last = {site: f"{path}?p={cl.paginator.num_pages}" for site, cl in shown.items()}
                     found.append(Page(f"{name}, last page", last))
-                for each in found:
-                    if only in each.name:
-                        each.rows = {
-                            site: len(self.get(site, to).context["cl"].result_list) for site, to in each.paths.items()
-                        }
-                        yield each
+                yield from self._wanted(found, only)
+            yield from self._wanted(self._api_pages(), only)
         finally:
             teardown_test_environment()
+
+    def _wanted(self, pages: Iterable[Page], only: str) -> Iterator[Page]:
+        for page in pages:
+            if only in page.name:
+                page.rows = {site: self.rows(site, path) for site, path in page.paths.items()}
+                yield page
+
+    def _api_pages(self) -> list[Page]:
+        from api_lists import queries
+
+        from django_vzaps.models import Instance
+
+        paths: dict[str, list[tuple[str, str]]] = {}
+        for site in (SMALL, LARGE):
+            ROUTER.current = site
+            instance = Instance.objects.order_by("pk").values_list("vzaps_id", flat=True)[50]
+            paths[site] = list(queries(instance))
+        return [
+            Page(name, {SMALL: small, LARGE: large})
+            for (name, small), (_name, large) in zip(paths[SMALL], paths[LARGE], strict=True)
+        ]
 
 
 def _filters(page: Any) -> dict[str, str]:
@@ -229,7 +255,7 @@ def _orders(page: Any) -> dict[str, str]:
 @contextmanager
 def database(url: str, folder: Path) -> Iterator[dict[str, Any]]:
     """The settings of a database that is there while this is open."""
-    name = f"vzaps_admin_{uuid.uuid4().hex[:8]}"
+    name = f"vzaps_lists_{uuid.uuid4().hex[:8]}"
     if url == "sqlite":
         options = {"init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL"}
         yield {"ENGINE": "django.db.backends.sqlite3", "NAME": folder / name, "OPTIONS": options}
@@ -254,8 +280,8 @@ def database(url: str, folder: Path) -> Iterator[dict[str, Any]]:
 
 
 def fill(sizes: dict[str, Size]) -> None:
-    from admin_rows import Filler
     from django.core.management import call_command
+    from list_rows import Filler
 
     for site, size in sizes.items():
         ROUTER.current = site
@@ -305,7 +331,7 @@ def main() -> int:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             configure({site: stack.enter_context(database(options.database, folder)) for site in (SMALL, LARGE)})
             stack.callback(django.db.connections.close_all)
-            from admin_rows import Size
+            from list_rows import Size
 
             fill(
                 {
@@ -322,9 +348,9 @@ def main() -> int:
 
 def urls() -> list[Any]:
     from django.contrib import admin
-    from django.urls import path
+    from django.urls import include, path
 
-    return [path("admin/", admin.site.urls)]
+    return [path("admin/", admin.site.urls), path("api/vzaps/", include("django_vzaps.api.urls"))]
 
 
 def __getattr__(name: str) -> Any:
