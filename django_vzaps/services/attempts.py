@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -89,11 +89,13 @@ def open_operation(
     baseline: dict[str, Any] | None = None,
     lock: str | None = None,
     idempotency_key: str | None = None,
+    asked: Collection[str] | None = None,
 ) -> Opened:
     """Record the attempt, committed before anything is sent.
 
-    Raises :class:`ReadOnly`, :class:`OperationInProgress` where ``lock`` is held, :class:`IdempotencyKeyReused` where
-    ``idempotency_key`` stands for something else, and ``RuntimeError`` inside a transaction: the record would vanish
+    ``asked`` names the parameters by which the same change is told from another; None: by all of them. Raises
+    :class:`ReadOnly`, :class:`OperationInProgress` where ``lock`` is held, :class:`IdempotencyKeyReused` where
+    ``idempotency_key`` stands for another change, and ``RuntimeError`` inside a transaction: the record would vanish
     with it.
     """
     refuse_if_read_only()
@@ -125,7 +127,7 @@ def open_operation(
         if idempotency_key is not None:
             known = Operation.objects.filter(idempotency_key=idempotency_key).first()
             if known is not None:
-                _check_same(known, kind, account, instance, recorded)
+                _check_same(known, kind, account, instance, recorded, asked)
                 return Opened(operation=known, is_new=False)
         holder = None if lock is None else Operation.objects.filter(lock=lock).first()
         if holder is None:
@@ -227,17 +229,22 @@ def carry_out(
 
 
 def _check_same(
-    known: Operation, kind: OperationKind, account: Account, instance: Instance | None, parameters: Any
+    known: Operation,
+    kind: OperationKind,
+    account: Account,
+    instance: Instance | None,
+    parameters: dict[str, Any],
+    asked: Collection[str] | None,
 ) -> None:
-    asked = (
-        kind,
-        account.pk,
-        None if instance is None else instance.pk,
-        json.loads(json.dumps(parameters, default=str)),
-    )
+    here = json.loads(json.dumps(parameters, default=str))
+    names = here.keys() | known.parameters.keys() if asked is None else asked
     # A creation has its instance only once it has succeeded.
-    there = (known.kind, known.account_id, None if instance is None else known.instance_id, known.parameters)
-    if there != asked:
+    is_same = (
+        (known.kind, known.account_id) == (kind, account.pk)
+        and (instance is None or known.instance_id == instance.pk)
+        and all(here.get(name) == known.parameters.get(name) for name in names)
+    )
+    if not is_same:
         raise IdempotencyKeyReused(
             _("This idempotency key stands for another change (operation %(pk)s). Nothing was sent.")
             % {"pk": known.pk},

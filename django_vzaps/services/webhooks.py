@@ -196,7 +196,7 @@ def _point_here(
         account=instance.account,
         instance=instance,
         parameters={
-            "events": list(planned.events),
+            "events": sorted(planned.events),
             "host_and_path": planned.record["host_and_path"],
             **({"rotate": True} if is_rotation else {}),
         },
@@ -204,6 +204,8 @@ def _point_here(
         # One at a time: two secrets can be live, a third would shut out whatever VZaps has.
         lock=f"webhook:{instance.pk}",
         idempotency_key=idempotency_key,
+        # Those that were not asked for may have become others since.
+        asked=["rotate"] if events is None else ["rotate", "events"],
     )
     operation = opened.operation
     if not opened.is_new:

@@ -132,3 +132,15 @@ def test_an_existing_webhook_is_only_touched_when_asked_to(fake_vzaps: FakeVZaps
 
     webhooks.set(instance, actor=None)
     assert remote.webhook.startswith("https://hooks.example.test/")
+
+
+def test_asked_again_under_the_same_key_nothing_is_sent_whatever_the_events_have_become(
+    fake_vzaps: FakeVZaps, instance: Instance
+) -> None:
+    first = webhooks.set(instance, actor=None, idempotency_key="one")
+    webhooks.set(instance, actor=None, events=["Message"], idempotency_key="two")
+
+    assert webhooks.set(instance, actor=None, idempotency_key="one") == first
+    assert len(fake_vzaps.calls_to("webhook_set")) == 2
+    with pytest.raises(services.IdempotencyKeyReused):
+        webhooks.set(instance, actor=None, events=["Presence"], idempotency_key="two")

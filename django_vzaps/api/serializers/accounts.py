@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 from rest_framework import serializers
 from rest_framework.validators import UniqueValidator
@@ -52,6 +53,14 @@ class AccountSerializer(StrictSerializer):
             words = _("Enter the client token and the client secret of this account.")
             raise ValidationError(dict.fromkeys(missing, words))
         return attrs
+
+    def save(self, **kwargs: Any) -> Any:
+        """The row. Raises ``ValidationError`` where another of its name was made at the same moment."""
+        try:
+            with transaction.atomic():
+                return super().save(**kwargs)
+        except IntegrityError:
+            raise serializers.ValidationError({"name": [_("There is an account of this name.")]}) from None
 
     def create(self, validated_data: dict[str, Any]) -> Account:
         """A new row."""
