@@ -257,7 +257,7 @@ def test_as_many_statements_for_many_rows_with_everything_at_once(
         settings.VZAPS = {**settings.VZAPS, "INSTANCE_SCOPE": scope}
         counts = []
         for _ in range(2):
-            for _ in range(20):
+            for _ in range(6):
                 event = make(other, chat="5511@lid", state="done")
                 HandlerRun.objects.create(event=event, handler="shop", state="done")
             counts.append([statements(query) for query in (plain, full)])

@@ -316,7 +316,7 @@ _PLANTED = st.builds(
 _BODIES = st.dictionaries(_NAMES, _JSON | _PLANTED | st.dictionaries(_NAMES, _JSON | _PLANTED, max_size=2), max_size=4)
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(_BODIES)
 @example({"type": "QR", "event": "pLanted", "token": "pLanted"})
 def test_whatever_stands_around_it_no_secret_is_kept(body: dict[str, Any]) -> None:
