@@ -116,6 +116,8 @@ class Reader:
         found = re.fullmatch(wanted + re.escape(shown[end:]), printed)
         assert found, f"\nthe page has   {shown}\nwhat came is   {printed}"
         self.known |= {name: found[group] for name, group in learnt.items()}
+        here = [(kind, value) for (kind, _), value in self.known.items()]
+        assert len(here) == len(set(here)), f"One thing has two names: {self.known}"
 
     def _pattern(self, kind: str, text: str, learnt: dict[tuple[str, str], str]) -> str:
         if kind == "rest":
