@@ -15,8 +15,12 @@ import pytest
 from celery import Task
 
 from django_vzaps import conf, management, tasks
+from django_vzaps.api import problems, urls
+from django_vzaps.api.filters import BatchFilters, BatchItemFilters, EventFilters, InstanceFilters, OperationFilters
+from django_vzaps.api.serializers.health import LimitsSerializer
+from django_vzaps.api.throttling import BillingThrottle, PairingThrottle
 from django_vzaps.events import handlers
-from django_vzaps.models import Instance
+from django_vzaps.models import Instance, OperationPhase, PairingPhase
 from django_vzaps.testing import FakeVZaps
 
 HERE = Path(__file__).parent
@@ -25,6 +29,7 @@ PAGES = {
     for path in (HERE.parent / "README.md", *sorted((HERE.parent / "docs").glob("*.md")))
 }
 README = PAGES["README.md"]
+API = PAGES["docs/api.md"]
 PYTHON = [
     textwrap.dedent(code)
     for text in PAGES.values()
@@ -32,11 +37,17 @@ PYTHON = [
 ]
 
 
-def rows(title: str) -> list[list[str]]:
-    """The cells of the table under a heading, row by row, without the head."""
-    section = re.split(r"^#+ ", README.split(f"# {title}\n", 1)[1], maxsplit=1, flags=re.MULTILINE)[0]
-    lines = [line for line in section.splitlines() if line.startswith("|")]
-    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+def tables(title: str, text: str = README) -> list[list[list[str]]]:
+    """The tables under a heading: the cells, row by row, without the head."""
+    section = re.split(r"^#+ ", text.split(f"# {title}\n", 1)[1], maxsplit=1, flags=re.MULTILINE)[0]
+    found = [lines.splitlines()[2:] for lines in re.findall(r"(?:^\|.*\n)+", section, re.MULTILINE)]
+    return [[[cell.strip() for cell in line.strip("|").split("|")] for line in lines] for lines in found]
+
+
+def rows(title: str, text: str = README) -> list[list[str]]:
+    """Those of the one table under a heading."""
+    (table,) = tables(title, text)
+    return table
 
 
 def quoted(cell: str) -> list[str]:
@@ -98,11 +109,58 @@ def test_the_table_of_permissions_is_every_permission_of_an_instance() -> None:
 def test_every_command_and_every_task_is_told_of_and_no_other() -> None:
     told = " ".join(PAGES.values())
     commands = {path.stem for path in (Path(management.__file__).parent / "commands").glob("vzaps_*.py")}
-    named = set(re.findall(r"manage\.py (\w+)", told)) - {"migrate", "check"}
+    named = set(re.findall(r"manage\.py (\w+)", told)) - {"migrate", "check", "drf_create_token", "spectacular"}
     assert named == commands
     section = told.split("**Tasks**: ", 1)[1].split(". All of them", 1)[0]
     ours = {task.name for task in vars(tasks).values() if isinstance(task, Task)}
     assert {f"django_vzaps.{name.rpartition('.')[2]}" for name in quoted(section)} == ours
+
+
+def test_the_table_of_routes_is_every_route_with_its_permissions() -> None:
+    told = {
+        (method, *quoted(route)): takes
+        for methods, route, takes in rows("Who may do what", API)
+        for method in methods.split(", ")
+    }
+    expected = {}
+    for route in urls.urlpatterns:
+        path = re.sub(r"<(\w+):\w+>", lambda kind: "{log id}" if kind[1] == "path" else "{id}", str(route.pattern))
+        needs = route.callback.cls.needs
+        for method, action in route.callback.actions.items():
+            if method != "head" and action in needs:  # HEAD is as GET, and what is not named leads nowhere
+                ways = [" + ".join(f"`{name}`" for name in way) for way in needs[action]]
+                expected[method.upper(), path] = " or ".join(ways)
+    assert told == expected
+
+
+def test_the_table_of_problems_is_every_kind_with_its_status() -> None:
+    told = {quoted(kind)[0]: int(status) for kind, status, _ in rows("Problems", API)}
+    assert told == {kind: problem.status for kind, problem in problems.KINDS.items()}
+
+
+def test_every_phase_is_explained() -> None:
+    _, phases = tables("An operation", API)
+    assert {name for row in phases for name in quoted(row[0])} == {phase.value for phase in OperationPhase}
+    assert {name for row in rows("Pair", API) for name in quoted(row[0])} == set(PairingPhase.values)
+
+
+def test_the_table_of_filters_is_every_filter() -> None:
+    told = {quoted(name)[0]: set(quoted(by)) for name, by, _ in rows("Look and find", API)}
+    assert told["instances/"] == InstanceFilters.base_filters.keys() | {"name", "last_event_at", "synced_at", "-"}
+    assert told["events/"] == EventFilters.base_filters.keys()
+    assert told["operations/"] == OperationFilters.base_filters.keys()
+    assert told["batches/"] == BatchFilters.base_filters.keys()
+    assert told["batches/{id}/items/"] == BatchItemFilters.base_filters.keys()
+
+
+def test_the_table_of_limits_is_every_limit_of_health() -> None:
+    assert {quoted(name)[0] for name, _ in rows("Health", API)} == LimitsSerializer().fields.keys()
+
+
+@pytest.mark.parametrize("text", [README, API], ids=["README.md", "docs/api.md"])
+def test_the_rates_are_those_that_count_where_nothing_is_set(text: str) -> None:
+    told = dict(re.findall(r"`(vzaps_\w+)` \((\d+/min)\)", text))
+    assert told == {throttle.scope: throttle.default_rate for throttle in (PairingThrottle, BillingThrottle)}
 
 
 @pytest.mark.parametrize(("page", "text"), PAGES.items(), ids=list(PAGES))

@@ -37,8 +37,12 @@ class HandlerRunSerializer(serializers.Serializer[Any]):
     state = serializers.CharField(read_only=True)
     attempts = serializers.IntegerField(read_only=True)
     started_at = UTCDateTimeField()
-    duration = serializers.FloatField(read_only=True, allow_null=True)
+    duration = serializers.SerializerMethodField()
     error = serializers.SerializerMethodField()
+
+    def get_duration(self, run: HandlerRun) -> float | None:
+        """In seconds, to the microsecond."""
+        return None if run.duration is None else round(run.duration, 6)
 
     def get_error(self, run: HandlerRun) -> str | None:
         """The last line of what was raised; where it was raised is in the admin."""

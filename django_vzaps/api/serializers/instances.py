@@ -168,7 +168,14 @@ class CreateInstanceSerializer(StrictSerializer):
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """With the account, where there is but one."""
         if "account" not in attrs:
+            Account.objects.from_settings()  # On a new site nothing has made its row yet.
             accounts = list(Account.objects.filter(is_active=True)[:2])
+            if not accounts:
+                words = _(
+                    "There is no account. Put its credentials in VZAPS['CLIENT_TOKEN'] and VZAPS['CLIENT_SECRET'], or "
+                    "add one in the admin."
+                )
+                raise serializers.ValidationError({"account": [words]})
             if len(accounts) != 1:
                 raise serializers.ValidationError({"account": [_("There are several accounts: name one by its id.")]})
             attrs["account"] = accounts[0]
