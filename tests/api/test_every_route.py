@@ -5,6 +5,7 @@ A route that is not in :data:`ROUTES` fails the suite: whoever adds one says her
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from itertools import product
 from typing import Any, Final, NamedTuple
@@ -28,10 +29,13 @@ WATCH: Final = "watched-by-a-program"
 
 
 class Route(NamedTuple):
-    """Who may use a route: whoever has all permissions of one of ``ways``. ``body`` and ``query`` are valid ones."""
+    """Who may use a route: whoever has all permissions of one of ``ways``.
+
+    ``body`` and ``query`` are valid ones, but for the rows that they name.
+    """
 
     ways: tuple[Permissions, ...]
-    body: Any = None
+    body: dict[str, Any] | None = None
     query: str = ""
 
 
@@ -98,7 +102,7 @@ ROUTES: Final[dict[tuple[str, str], Route]] = {
         (("view_operation", "bill_instance"),), {"carried_out": True, "phase": "unknown"}
     ),
     ("batches", "GET"): Route(LIST_BATCHES),
-    ("batches", "POST"): Route(instance_with("restart"), {"kind": "restart", "instances": []}),
+    ("batches", "POST"): Route(instance_with("restart"), {"kind": "restart"}),
     ("batch", "GET"): Route(VIEW_BATCH),
     ("batch-items", "GET"): Route(VIEW_BATCH),
     ("batch-retry", "POST"): Route((("view_batch", "restart_instance"),)),
@@ -203,12 +207,16 @@ def urls(instance: Instance) -> dict[str, str]:
 
 def ask(client: APIClient, urls: dict[str, str], key: tuple[str, str]) -> Any:
     name, method = key
-    route = ROUTES.get(key, Route(()))
+    route = ROUTES[key]
     url = f"{urls[name]}?{route.query}" if route.query else urls[name]
-    body = route.body
-    if isinstance(body, dict) and "instances" in body:
-        body = {**body, "instances": [urls["instance"].rstrip("/").rpartition("/")[2]]}
-    return client.generic(method, url) if body is None else getattr(client, method.lower())(url, body, format="json")
+    if route.body is None:
+        return client.generic(method, url)
+    account, instance = (urls[row].split("/")[-2] for row in ("account", "instance"))
+    rows: dict[tuple[str, str], Any] = {
+        ("instances", "POST"): {"account": int(account)},
+        ("batches", "POST"): {"instances": [instance]},
+    }
+    return client.generic(method, url, json.dumps(route.body | rows.get(key, {})), "application/json")
 
 
 def test_every_route_says_who_may_use_it() -> None:
@@ -219,7 +227,9 @@ def test_who_may_in_the_admin_may_here() -> None:
     for key, pages in IN_THE_ADMIN.items():
         seen_with = SEEN_WITH.get(key[0])
         there = {
-            frozenset(way | {seen_with}) if seen_with else frozenset(way) for page in pages for way in admin.ways_in(page)
+            frozenset(way | {seen_with}) if seen_with else frozenset(way)
+            for page in pages
+            for way in admin.ways_in(page)
         }
         assert {frozenset(way) for way in ROUTES[key].ways} == there, key
 
@@ -247,9 +257,7 @@ def test_nobody_gets_anything_either_where_nothing_asks_for_a_password(
     assert fake_vzaps.calls == []
 
 
-def test_without_permission_nothing_is_open(
-    urls: dict[str, str], api_with: ClientWith, fake_vzaps: FakeVZaps
-) -> None:
+def test_without_permission_nothing_is_open(urls: dict[str, str], api_with: ClientWith, fake_vzaps: FakeVZaps) -> None:
     client = api_with()
     for key in ROUTES:
         response = ask(client, urls, key)
