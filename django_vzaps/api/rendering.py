@@ -34,27 +34,30 @@ class JSONRenderer(renderers.JSONRenderer):
 
 
 class JSONParser(parsers.JSONParser):
-    """Refuses what is nested so deeply that something behind it would give up on it."""
+    """Refuses what something behind it would give up on: what is nested too deeply, and numbers without an end."""
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None) -> Any:
         """The body decoded. Raises ``ParseError``."""
         try:
             data = super().parse(stream, media_type, parser_context)
+            _check(data, DEEPEST)
         except RecursionError:
-            data = None
-            is_too_deep = True
-        else:
-            is_too_deep = _is_deeper(data, DEEPEST)
-        if is_too_deep:
-            raise ParseError(_("It is nested too deeply."))
+            raise ParseError(_too_deep()) from None
         return data
 
 
-def _is_deeper(value: Any, levels: int) -> bool:
-    if not isinstance(value, dict | list):
-        return False
-    inner = value.values() if isinstance(value, dict) else value
-    return levels == 0 or any(_is_deeper(item, levels - 1) for item in inner)
+def _check(value: Any, levels: int) -> None:
+    if isinstance(value, dict | list):
+        if levels == 0:
+            raise ParseError(_too_deep())
+        for item in value.values() if isinstance(value, dict) else value:
+            _check(item, levels - 1)
+    elif isinstance(value, float) and math.isinf(value):  # such as 1e400
+        raise ParseError(_("It has a number that is too large."))
+
+
+def _too_deep() -> str:
+    return _("It is nested too deeply.")
 
 
 def _writable(value: Any, levels: int = DEEPEST) -> Any:

@@ -196,7 +196,8 @@ def _point_here(
         account=instance.account,
         instance=instance,
         parameters={
-            "events": list(planned.events),
+            # In one order, whether they come from settings or from what was wanted before: the same key is the same.
+            "events": sorted(planned.events),
             "host_and_path": planned.record["host_and_path"],
             **({"rotate": True} if is_rotation else {}),
         },

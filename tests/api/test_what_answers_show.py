@@ -153,6 +153,13 @@ def test_a_body_that_is_too_deep_is_refused(api: APIClient, instance: Instance) 
         assert response.status_code in (200, 400), (depth, response.content[:300])
 
 
+def test_a_number_without_an_end_is_refused(api: APIClient, account: Account, fake_vzaps: FakeVZaps) -> None:
+    body = '{"name":"Branch","labels":{"a":[1e400]}}'
+    refused = problem(api.generic("POST", f"{ROOT}instances/", body, "application/json"), "not-json")
+    assert "too large" in refused["detail"]
+    assert fake_vzaps.calls == []
+
+
 def test_text_that_is_no_json_is_shown_as_text(instance: Instance, api: APIClient) -> None:
     row = event(instance, payload="type=Message&token=" + PLANTED)
     assert body_of(api.get(f"{ROOT}events/{row.pk}/"))["payload"] == "type=Message&token=********"
@@ -237,7 +244,7 @@ def refused(request: Request) -> Answer:
 
 def accepted(request: Request) -> Answer:
     names = ("token", "access_token", "clientSecret", "Authorization")
-    data = {"id": "VZ-echo", "name": "Echo", **dict.fromkeys(names, words_of(request))}
+    data: dict[str, Any] = {"id": "VZ-echo", "name": "Echo", **dict.fromkeys(names, words_of(request))}
     data["details"] = dict(data)
     return Answer(
         status=200,
@@ -292,7 +299,6 @@ def test_an_error_in_this_program_is_told_without_a_word_of_it(
     got_request_exception.connect(listen)
     monkeypatch.setattr(EventViewSet, "_in_scope", fail)
     api.raise_request_exception = False
-    api.handler.raise_request_exception = False
     try:
         with caplog.at_level(logging.ERROR, logger="django.request"):
             response = api.get(f"{ROOT}events/")
