@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import uuid
+from collections.abc import Callable
 from typing import Any, Final
 
 import pytest
@@ -287,44 +288,50 @@ def test_a_key_stands_for_one_batch(instance: Instance, api: APIClient, account:
 # Threads
 
 
-def at_once(count: int, job: Any) -> list[Any]:
-    """What ``count`` threads that start together return."""
-    barrier, results = threading.Barrier(count), [None] * count
+def at_once(fake: FakeVZaps, route: str, job: Callable[[], Any]) -> list[Any]:
+    """What twenty threads that start together are answered; VZaps carries out the first when the others have ended."""
+    barrier, ended = threading.Barrier(20), threading.Semaphore(0)
+    answers: list[Any] = []
 
-    def run(number: int) -> None:
+    def wait_for_the_others(_request: Request, _answer: Answer) -> None:
+        assert all(ended.acquire(timeout=20) for _number in range(19))
+
+    def run() -> None:
         try:
-            barrier.wait(10)
-            results[number] = job(number)
+            barrier.wait(20)
+            answers.append(job())
         finally:
             connection.close()
+            ended.release()
 
-    threads = [threading.Thread(target=run, args=[number], daemon=True) for number in range(count)]
+    during(fake, route, wait_for_the_others, before=True)
+    threads = [threading.Thread(target=run, daemon=True) for _number in range(20)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(60)
-    assert not any(thread.is_alive() for thread in threads)
-    return results
+    assert len(answers) == 20
+    return answers
 
 
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
 def test_twenty_at_once_under_one_key_are_one_charge(fake_vzaps: FakeVZaps, instance: Instance, operator: User) -> None:
-    responses = at_once(20, lambda _number: SUBSCRIBE.ask(program_of(operator), instance))
+    answers = at_once(fake_vzaps, "subscribe", lambda: SUBSCRIBE.ask(program_of(operator), instance))
     assert len(fake_vzaps.calls_to("subscribe")) == len(fake_vzaps.charges) == 1
-    assert {response.status_code for response in responses} <= {200, 202}
-    assert {response.json()["id"] for response in responses} == {Operation.objects.get().pk}
+    assert sorted(answer.status_code for answer in answers) == [200] + [202] * 19
+    assert {answer.json()["id"] for answer in answers} == {Operation.objects.get().pk}
     assert Operation.objects.get().outcome == OperationOutcome.SUCCEEDED
 
 
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
 def test_twenty_at_once_without_a_key_are_one_charge(fake_vzaps: FakeVZaps, instance: Instance, operator: User) -> None:
-    responses = at_once(20, lambda _number: SUBSCRIBE.ask(program_of(operator), instance, key=None))
+    answers = at_once(fake_vzaps, "subscribe", lambda: SUBSCRIBE.ask(program_of(operator), instance, key=None))
     assert len(fake_vzaps.calls_to("subscribe")) == len(fake_vzaps.charges) == 1
-    assert sorted(response.status_code for response in responses) == [200] + [409] * 19
-    kinds = {response.json()["type"].rpartition(":")[2] for response in responses if response.status_code == 409}
-    assert kinds <= {"operation-in-progress", "already-subscribed"}
+    assert sorted(answer.status_code for answer in answers) == [200] + [409] * 19
+    for answer in answers[:-1]:
+        assert problem(answer, "operation-in-progress")["operation"]["url"] == answers[-1].json()["url"]
 
 
 @pytest.mark.postgres
@@ -334,15 +341,16 @@ def test_twenty_at_once_under_one_key_are_one_call(
     verb: Verb, fake_vzaps: FakeVZaps, instance: Instance, operator: User
 ) -> None:
     fake_vzaps.instances[instance.vzaps_id].connected = True
-    responses = at_once(20, lambda _number: verb.ask(program_of(operator), instance))
+    answers = at_once(fake_vzaps, verb.route, lambda: verb.ask(program_of(operator), instance))
     assert len(fake_vzaps.calls_to(verb.route)) == Operation.objects.count() == 1
-    assert {response.status_code for response in responses} <= {200, 201, 202}
+    assert sorted(answer.status_code for answer in answers) == sorted([verb.status] + [202] * 19)
 
 
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
 def test_twenty_at_once_under_one_key_are_one_batch(fake_vzaps: FakeVZaps, instance: Instance, operator: User) -> None:
-    responses = at_once(20, lambda _number: start(program_of(operator), instance.vzaps_id))
-    assert {response.status_code for response in responses} == {202}
-    assert {response.json()["id"] for response in responses} == {str(Batch.objects.get().public_id)}
+    answers = at_once(fake_vzaps, "restart", lambda: start(program_of(operator), instance.vzaps_id))
+    assert {answer.status_code for answer in answers} == {202}
+    assert {answer.json()["id"] for answer in answers} == {str(Batch.objects.get().public_id)}
+    assert [answer.json()["is_finished"] for answer in answers] == [False] * 19 + [True]
     assert len(fake_vzaps.calls_to("restart")) == 1

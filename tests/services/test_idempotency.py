@@ -64,7 +64,7 @@ def test_a_key_that_stands_for_a_change_of_another_instance_is_refused(
     assert len(fake_vzaps.calls_to("restart")) == 1
 
 
-LABELS: list[dict[str, Any]] = [
+LABELS: list[dict[Any, Any]] = [
     {3: (1, 2), "text": "\x00\ud800", "number": 1e308},
     {"token": "secret"},
     {},
