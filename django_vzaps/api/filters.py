@@ -72,6 +72,12 @@ class _MomentField(forms.Field):
         return storable_moment(at.replace(tzinfo=UTC) if at.tzinfo is None else at)
 
 
+class NumberFilter(filters.NumberFilter):
+    """A whole number."""
+
+    field_class = forms.IntegerField
+
+
 class MomentFilter(filters.Filter):
     """A moment."""
 
@@ -94,7 +100,7 @@ class InstanceFilters(filters.FilterSet):
     """Filters of the list of instances; those that are gone from VZaps are left out unless asked for."""
 
     search = TextFilter(method="find", label="By the beginning of name, id, phone or JID; with * before it, in names.")
-    account = filters.NumberFilter(field_name="account_id", min_value=1, max_value=2**63 - 1)
+    account = NumberFilter(field_name="account_id", min_value=1, max_value=2**63 - 1)
     owner = TextFilter(method="owned", label="The user's name.")
     connection = filters.ChoiceFilter(choices=_choices(ConnectionState.values), method="connected")
     subscription = filters.ChoiceFilter(choices=_choices(SubscriptionState.values), field_name="subscription__state")

@@ -77,6 +77,7 @@ _FAILURES: Final[Mapping[FailureKind, str]] = {
     FailureKind.TIMEOUT: "vzaps-timeout",
     FailureKind.UNREACHABLE: "vzaps-unreachable",
     FailureKind.FAILED: "vzaps-failed",
+    FailureKind.NOT_CONFIGURED: "not-configured",
 }
 _SERVICES: Final[Mapping[type[VZapsError], str]] = {
     services.ReadOnly: "read-only",
@@ -154,12 +155,13 @@ def _of_service(error: VZapsError, request: Request) -> Response:
     if behind is not None:
         failure = failure_of(behind)
         kind = kind or _FAILURES[failure.kind]
-        more["vzaps"] = {
-            "status": failure.status,
-            "code": failure.code,
-            "message": failure.message,
-            "request_id": failure.request_id,
-        }
+        if failure.kind != FailureKind.NOT_CONFIGURED:
+            more["vzaps"] = {
+                "status": failure.status,
+                "code": failure.code,
+                "message": failure.message,
+                "request_id": failure.request_id,
+            }
         retry_after = failure.retry_after
     if kind is None:
         kind = "change-refused" if isinstance(error, services.ChangeFailed) else "not-configured"
