@@ -234,9 +234,8 @@ def _fields(detail: Any, place: str, path: str = "") -> Iterator[dict[str, str]]
             else:
                 yield from _fields(inner, place, f"{path}.{name}" if path else str(name))
     elif isinstance(detail, list):
-        for number, inner in enumerate(detail):
-            is_nested = isinstance(inner, Mapping | list)
-            yield from _fields(inner, place, f"{path}.{number}" if is_nested and path else path)
+        for inner in detail:
+            yield from _fields(inner, place, path)
     elif detail:
         yield {"in": place, "field": path, "code": str(getattr(detail, "code", "invalid")), "detail": str(detail)}
 
