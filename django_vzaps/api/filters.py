@@ -31,6 +31,7 @@ from django_vzaps.models import (
 from django_vzaps.models.fields import storable, storable_moment
 from django_vzaps.search import events as event_search
 from django_vzaps.search import instances as instance_search
+from django_vzaps.services.batches import visible_items
 
 _FIRST_YEAR: Final = 1970
 _LAST_YEAR: Final = 9998
@@ -201,10 +202,10 @@ class BatchFilters(filters.FilterSet):
         fields: ClassVar[list[str]] = []
 
     def in_state(self, rows: QuerySet[Batch], name: str, value: str) -> QuerySet[Batch]:
-        """Those that are not finished, or with items that ended so."""
+        """Those that are not finished, or with items that ended so and that the user may see."""
         if value == "open":
             return rows.filter(finished_at__isnull=True)
-        return rows.filter(Exists(BatchItem.objects.filter(batch=OuterRef("pk"), state=value)))
+        return rows.filter(Exists(visible_items(self.request.user).filter(batch=OuterRef("pk"), state=value)))
 
 
 class BatchItemFilters(filters.FilterSet):
