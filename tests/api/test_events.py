@@ -75,7 +75,7 @@ def test_the_list_is_searched_as_the_admins(api: APIClient, instance: Instance) 
 
 def test_what_arrives_meanwhile_shifts_no_page(api: APIClient, instance: Instance) -> None:
     pks = [event(instance).pk for _number in range(7)][::-1]
-    page, seen = api.get(LIST, {"page_size": 3, "type": "Message"}).json(), []
+    page, seen = api.get(f"{LIST}?page_size=3&type=Message").json(), []
     while True:
         seen += [row["id"] for row in page["results"]]
         event(instance)

@@ -161,7 +161,7 @@ def test_the_list_is_ordered_and_paged(api: APIClient, account: Account) -> None
         ["n2", "n3"],
         ["n4"],
     ]
-    page = api.get(LIST, {"page_size": 2, "page": 2, "search": "n"}).json()
+    page = api.get(f"{LIST}?page_size=2&page=2&search=n").json()
     assert page["count"] == 5
     assert [row["name"] for row in api.get(page["next"]).json()["results"]] == ["n4"]
     assert [row["name"] for row in api.get(page["previous"]).json()["results"]] == ["n0", "n1"]
