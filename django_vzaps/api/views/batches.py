@@ -73,7 +73,7 @@ class BatchViewSet(ListViewSet):
 
     def items(self, request: Request, public_id: str) -> Response:
         batch = self._batch(public_id)
-        rows = visible_items(request.user).filter(batch=batch).select_related("instance")
+        rows = visible_items(request.user).filter(batch=batch).select_related("instance").defer("instance__data")
         return self.listed(self.filtered(rows), BatchItemSerializer)
 
     def retry(self, request: Request, public_id: str) -> Response:
