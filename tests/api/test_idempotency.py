@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Callable
+from itertools import product
 from typing import Any, Final
 
 import pytest
@@ -234,12 +235,11 @@ def test_what_is_gone_can_be_asked_about_by_whoever_removed_it_only(
     assert len(fake_vzaps.calls_to("delete")) == 1
 
 
-@pytest.mark.parametrize("key", ["", " ", "a b", "a" * 151, "é", "tab\there", "\x7f"])
-@pytest.mark.parametrize("verb", [SUBSCRIBE, CREATE, DELETE], ids=repr)
-def test_a_malformed_key_is_named(verb: Verb, key: str, instance: Instance, api: APIClient) -> None:
-    refused = problem(verb.ask(api, instance, key=key), "invalid")
-    (error,) = refused["errors"]
-    assert (error["in"], error["field"]) == ("header", "Idempotency-Key")
+def test_a_malformed_key_is_named(instance: Instance, api: APIClient) -> None:
+    keys = ("", " ", "a b", "a" * 151, "é", "tab\there", "\x7f")
+    for verb, key in product((SUBSCRIBE, CREATE, DELETE), keys):
+        (error,) = problem(verb.ask(api, instance, key=key), "invalid")["errors"]
+        assert (error["in"], error["field"]) == ("header", "Idempotency-Key"), (verb, key)
     assert not Operation.objects.exists()
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from itertools import product
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -22,7 +23,7 @@ from django_vzaps.api.problems import KINDS
 from django_vzaps.api.throttling import BillingThrottle
 from django_vzaps.api.views.instances import InstanceViewSet
 from django_vzaps.client import VZapsClient
-from django_vzaps.models import Account, Instance, Operation, Subscription
+from django_vzaps.models import Account, Instance, Operation
 from django_vzaps.services import clients
 from django_vzaps.testing import FakeVZaps
 from tests.api.conftest import ROOT, problem, program_of
@@ -48,6 +49,12 @@ class World:
         """Post to a path below the instance."""
         url = f"{ROOT}instances/{self.instance.vzaps_id}/{path}"
         return (api or self.api).post(url, body, format="json", **more)
+
+    def send(self, method: str, path: str, body: Any = None) -> Any:
+        """Ask for a path below the API's; ``{id}`` is the instance's, also in the body."""
+        given, id_ = None if body is None else json.dumps(body), self.instance.vzaps_id
+        text = "" if given is None else given.replace("{id}", id_)
+        return self.api.generic(method.upper(), ROOT + path.replace("{id}", id_), text, "application/json")
 
     def configure(self, **given: Any) -> None:
         self.settings.VZAPS = {**self.settings.VZAPS, **given}
@@ -278,7 +285,6 @@ def test_where_vzaps_does_not_say_how_long_nothing_is_made_up(world: World) -> N
 READS: Final = ("sync/", "session/status/", "subscription/refresh/", "webhook/check/")
 
 
-@pytest.mark.parametrize("path", READS)
 @pytest.mark.parametrize(
     ("fault", "kind", "status"),
     [
@@ -291,22 +297,23 @@ READS: Final = ("sync/", "session/status/", "subscription/refresh/", "webhook/ch
         ({"status": 403}, "vzaps-refused", 422),
     ],
 )
-def test_what_cannot_be_read_says_why(path: str, fault: dict[str, Any], kind: str, status: int, world: World) -> None:
+def test_what_cannot_be_read_says_why(fault: dict[str, Any], kind: str, status: int, world: World) -> None:
     world.fake.faults.add(lambda request: request.route != "token", times=None, **fault)
-    body = problem(world.ask(path), kind)
-    assert body["status"] == status
-    assert set(body["vzaps"]) == {"status", "code", "message", "request_id"}
-    assert body["vzaps"]["status"] == fault.get("status")
+    for path in READS:
+        body = problem(world.ask(path), kind)
+        assert body["status"] == status, path
+        assert set(body["vzaps"]) == {"status", "code", "message", "request_id"}, path
+        assert body["vzaps"]["status"] == fault.get("status"), path
     assert not Operation.objects.exists()
 
 
-@pytest.mark.parametrize("path", [*READS, "restart/", "subscribe/", "webhook/apply/", "session/disconnect/"])
-def test_without_credentials_vzaps_is_not_blamed(path: str, world: World) -> None:
+def test_without_credentials_vzaps_is_not_blamed(world: World) -> None:
     world.configure(CLIENT_TOKEN="")
-    body = problem(world.ask(path), "not-configured")
-    assert body["status"] == 503
-    assert "has no credentials" in body["detail"]
-    assert "vzaps" not in body
+    for path in (*READS, "restart/", "subscribe/", "webhook/apply/", "session/disconnect/"):
+        body = problem(world.ask(path), "not-configured")
+        assert body["status"] == 503, path
+        assert "has no credentials" in body["detail"], path
+        assert "vzaps" not in body, path
     assert world.fake.calls == []
 
 
@@ -321,58 +328,53 @@ def test_credentials_that_cannot_be_decrypted_are_told_of(world: World) -> None:
     problem(world.ask("session/status/"), "not-configured")
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "body"),
-    [
-        ("post", "instances/", {"name": "Branch"}),
-        ("patch", "instances/{id}/", {"name": "Branch"}),
-        ("delete", "instances/{id}/", None),
-        ("post", "instances/{id}/restart/", None),
-        ("post", "instances/{id}/subscribe/", None),
-        ("post", "instances/{id}/cancel-subscription/", None),
-        ("post", "instances/{id}/resume-subscription/", None),
-        ("post", "instances/{id}/session/qr/", None),
-        ("post", "instances/{id}/session/pair-code/", {"phone": "5511999990000"}),
-        ("post", "instances/{id}/session/disconnect/", None),
-        ("post", "instances/{id}/webhook/apply/", None),
-        ("post", "instances/{id}/deliveries/log_1/retry/", None),
-        ("post", "instances/{id}/messages/", {"phone": "5511999990000", "message": "x"}),
-        ("post", "batches/", {"kind": "restart", "instances": ["{id}"]}),
-    ],
-)
-def test_where_the_site_is_set_to_read_only_nothing_is_changed(method: str, path: str, body: Any, world: World) -> None:
-    Subscription.objects.update(state="canceled")
+CHANGES: Final[list[tuple[str, str, Any]]] = [
+    ("post", "instances/", {"name": "Branch"}),
+    ("patch", "instances/{id}/", {"name": "Branch"}),
+    ("delete", "instances/{id}/", None),
+    ("post", "instances/{id}/restart/", None),
+    ("post", "instances/{id}/subscribe/", None),
+    ("post", "instances/{id}/cancel-subscription/", None),
+    ("post", "instances/{id}/resume-subscription/", None),
+    ("post", "instances/{id}/session/qr/", None),
+    ("post", "instances/{id}/session/pair-code/", {"phone": "5511999990000"}),
+    ("post", "instances/{id}/session/disconnect/", None),
+    ("post", "instances/{id}/webhook/apply/", None),
+    ("post", "instances/{id}/deliveries/log_1/retry/", None),
+    ("post", "instances/{id}/messages/", {"phone": "5511999990000", "message": "x"}),
+    ("post", "batches/", {"kind": "restart", "instances": ["{id}"]}),
+]
+
+
+def test_where_the_site_is_set_to_read_only_nothing_is_changed(world: World) -> None:
     world.configure(READ_ONLY=True)
-    text = json.dumps(body).replace("{id}", world.instance.vzaps_id)
-    response = getattr(world.api, method)(
-        ROOT + path.format(id=world.instance.vzaps_id), None if body is None else json.loads(text), format="json"
-    )
-    assert problem(response, "read-only")["status"] == 403
+    for method, path, body in CHANGES:
+        response = world.send(method, path, body)
+        assert problem(response, "read-only")["status"] == 403, path
     assert {call.route for call in world.fake.calls} <= {"token", "webhook_get"}
     assert not Operation.objects.exists()
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "body"),
-    [
-        *(("post", path, None) for path in (*READS, "restart/", "subscribe/", "cancel-subscription/")),
-        *(("post", path, None) for path in ("session/qr/", "session/disconnect/", "webhook/apply/")),
-        ("post", "session/pair-code/", {"phone": "5511999990000"}),
-        ("post", "messages/", {"phone": "5511999990000", "message": "x"}),
-        ("post", "deliveries/log_1/retry/", None),
-        ("get", "deliveries/", None),
-        ("get", "session/qr/", None),
-        ("patch", "", {"name": "Branch"}),
-        ("delete", "", None),
-    ],
-)
-def test_what_is_gone_can_only_be_looked_at(method: str, path: str, body: Any, world: World) -> None:
+NOT_OF_WHAT_IS_GONE: Final[list[tuple[str, str, Any]]] = [
+    *(("post", path, None) for path in (*READS, "restart/", "subscribe/", "cancel-subscription/")),
+    *(("post", path, None) for path in ("session/qr/", "session/disconnect/", "webhook/apply/")),
+    ("post", "session/pair-code/", {"phone": "5511999990000"}),
+    ("post", "messages/", {"phone": "5511999990000", "message": "x"}),
+    ("post", "deliveries/log_1/retry/", None),
+    ("get", "deliveries/", None),
+    ("get", "session/qr/", None),
+    ("patch", "", {"name": "Branch"}),
+    ("delete", "", None),
+]
+
+
+def test_what_is_gone_can_only_be_looked_at(world: World) -> None:
     Instance.objects.update(removed_at=timezone.now())
-    root = f"{ROOT}instances/{world.instance.vzaps_id}/"
-    problem(getattr(world.api, method)(root + path, body, format="json"), "instance-removed")
+    for method, path, body in NOT_OF_WHAT_IS_GONE:
+        problem(world.send(method, f"instances/{{id}}/{path}", body), "instance-removed")
     assert world.fake.calls == []
-    for there in ("", "subscription/", "session/", "webhook/"):
-        assert world.api.get(root + there).status_code == 200
+    for path in ("", "subscription/", "session/", "webhook/"):
+        assert world.send("get", f"instances/{{id}}/{path}").status_code == 200, path
 
 
 # What was asked
@@ -382,66 +384,64 @@ def errors(response: Any) -> list[tuple[str, str]]:
     return [(error["in"], error["field"]) for error in problem(response, "invalid")["errors"]]
 
 
-@pytest.mark.parametrize(
-    ("path", "body", "fields"),
-    [
-        ("instances/", {"name": "ab"}, ["name"]),
-        ("instances/", {"name": "Branch\n"}, ["name"]),
-        ("instances/", {"name": "Branch", "color": 1, "size": 2}, ["color", "size"]),
-        ("instances/", {"name": "Branch", "events": ["Message", "Nothing"]}, ["events.1"]),
-        ("instances/", {"name": "Branch", "owner": "nobody"}, ["owner"]),
-        ("instances/", {"name": "Branch", "account": 10**30}, ["account"]),
-        ("instances/", {"name": ["Branch"], "reject_calls": "perhaps"}, ["name", "reject_calls"]),
-        ("instances/", {"name": "Branch", "labels": ["a"]}, ["labels"]),
-        ("instances/", [], [""]),
-        ("instances/", "name", [""]),
-        ("instances/{id}/messages/", {"phone": "12", "message": ""}, ["phone", "message"]),
-        ("instances/{id}/messages/", {"phone": "no number at all", "message": "x\x00"}, ["phone", "message"]),
-        ("instances/{id}/messages/", {}, ["phone", "message"]),
-        ("instances/{id}/session/qr/", {"watch": "short"}, ["watch"]),
-        ("instances/{id}/webhook/apply/", {"events": []}, ["events"]),
-        ("batches/", {"kind": "restart"}, ["instances"]),
-        ("batches/", {"kind": "restart", "instances": ["{id}", "VZnone"]}, ["instances.1"]),
-        ("batches/", {"kind": "restart", "instances": ["\x00", "a/b"]}, ["instances.0", "instances.1"]),
-        ("batches/", {"kind": "subscribe", "instances": ["{id}"]}, ["kind"]),
-        ("accounts/", {"name": " x"}, ["name"]),
-    ],
-)
-def test_what_is_wrong_is_named(path: str, body: Any, fields: list[str], world: World) -> None:
-    given = json.loads(json.dumps(body).replace("{id}", world.instance.vzaps_id))
-    response = world.api.post(ROOT + path.format(id=world.instance.vzaps_id), given, format="json")
-    assert set(errors(response)) == {("body", field) for field in fields}
+WRONG: Final[list[tuple[str, Any, list[str]]]] = [
+    ("instances/", {"name": "ab"}, ["name"]),
+    ("instances/", {"name": "Branch\n"}, ["name"]),
+    ("instances/", {"name": "Branch", "color": 1, "size": 2}, ["color", "size"]),
+    ("instances/", {"name": "Branch", "events": ["Message", "Nothing"]}, ["events.1"]),
+    ("instances/", {"name": "Branch", "owner": "nobody"}, ["owner"]),
+    ("instances/", {"name": "Branch", "account": 10**30}, ["account"]),
+    ("instances/", {"name": ["Branch"], "reject_calls": "perhaps"}, ["name", "reject_calls"]),
+    ("instances/", {"name": "Branch", "labels": ["a"]}, ["labels"]),
+    ("instances/", [], [""]),
+    ("instances/", "name", [""]),
+    ("instances/{id}/messages/", {"phone": "12", "message": ""}, ["phone", "message"]),
+    ("instances/{id}/messages/", {"phone": "no number at all", "message": "x\x00"}, ["phone", "message"]),
+    ("instances/{id}/messages/", {}, ["phone", "message"]),
+    ("instances/{id}/session/qr/", {"watch": "short"}, ["watch"]),
+    ("instances/{id}/webhook/apply/", {"events": []}, ["events"]),
+    ("batches/", {"kind": "restart"}, ["instances"]),
+    ("batches/", {"kind": "restart", "instances": ["{id}", "VZnone"]}, ["instances.1"]),
+    ("batches/", {"kind": "restart", "instances": ["\x00", "a/b"]}, ["instances.0", "instances.1"]),
+    ("batches/", {"kind": "subscribe", "instances": ["{id}"]}, ["kind"]),
+    ("accounts/", {"name": " x"}, ["name"]),
+]
+
+
+def test_what_is_wrong_is_named(world: World) -> None:
+    for path, body, fields in WRONG:
+        assert set(errors(world.send("post", path, body))) == {("body", field) for field in fields}, (path, body)
     assert world.fake.calls == []
 
 
-@pytest.mark.parametrize(
-    ("path", "field"),
-    [
-        ("instances/?foo=1", "foo"),
-        ("instances/?page=0", "page"),
-        ("instances/?page_size=501", "page_size"),
-        ("instances/?page_size=ten", "page_size"),
-        ("instances/?connection=up", "connection"),
-        ("instances/?account=x", "account"),
-        ("instances/?account=1.5", "account"),
-        ("instances/?account=1e2", "account"),
-        ("instances/?ordering=token", "ordering"),
-        ("instances/{id}/?foo=1", "foo"),
-        ("instances/{id}/deliveries/?page=51", "page"),
-        ("instances/{id}/deliveries/?status=sent", "status"),
-        ("instances/{id}/session/qr/?watch=short", "watch"),
-        ("accounts/?search=x", "search"),
-        ("events/?received_after=yesterday", "received_after"),
-        ("events/?page=2", "page"),
-        ("operations/?batch=1", "batch"),
-        ("operations/?is_settled=maybe", "is_settled"),
-        ("batches/?state=done", "state"),
-        ("health/?max_backlog_age=0", "max_backlog_age"),
-        ("health/?max_disconnected=-1", "max_disconnected"),
-    ],
-)
-def test_what_is_wrong_in_the_address_is_named(path: str, field: str, world: World) -> None:
-    assert errors(world.api.get(ROOT + path.format(id=world.instance.vzaps_id))) == [("query", field)]
+WRONG_IN_THE_ADDRESS: Final = [
+    ("instances/?foo=1", "foo"),
+    ("instances/?page=0", "page"),
+    ("instances/?page_size=501", "page_size"),
+    ("instances/?page_size=ten", "page_size"),
+    ("instances/?connection=up", "connection"),
+    ("instances/?account=x", "account"),
+    ("instances/?account=1.5", "account"),
+    ("instances/?account=1e2", "account"),
+    ("instances/?ordering=token", "ordering"),
+    ("instances/{id}/?foo=1", "foo"),
+    ("instances/{id}/deliveries/?page=51", "page"),
+    ("instances/{id}/deliveries/?status=sent", "status"),
+    ("instances/{id}/session/qr/?watch=short", "watch"),
+    ("accounts/?search=x", "search"),
+    ("events/?received_after=yesterday", "received_after"),
+    ("events/?page=2", "page"),
+    ("operations/?batch=1", "batch"),
+    ("operations/?is_settled=maybe", "is_settled"),
+    ("batches/?state=done", "state"),
+    ("health/?max_backlog_age=0", "max_backlog_age"),
+    ("health/?max_disconnected=-1", "max_disconnected"),
+]
+
+
+def test_what_is_wrong_in_the_address_is_named(world: World) -> None:
+    for path, field in WRONG_IN_THE_ADDRESS:
+        assert errors(world.send("get", path)) == [("query", field)], path
 
 
 def test_what_is_known_is_named_too(world: World) -> None:
@@ -451,13 +451,13 @@ def test_what_is_known_is_named_too(world: World) -> None:
     assert detail == "force: There is no such field. Known here: nothing."
 
 
-@pytest.mark.parametrize(
-    "cursor", ["x", "cD1hYmM=", "cD0=", "bz05OTk5OTk5", "cD05OTk5OTk5OTk5OTk5OTk5OTk5OTk5OTk5", "\x00"]
-)
-def test_a_cursor_that_nobody_gave_out_leads_nowhere(cursor: str, world: World) -> None:
-    for path in ("events", "operations", "batches"):
+CURSORS: Final = ["x", "cD1hYmM=", "cD0=", "bz05OTk5OTk5", "cD05OTk5OTk5OTk5OTk5OTk5OTk5OTk5OTk5", "\x00"]
+
+
+def test_a_cursor_that_nobody_gave_out_leads_nowhere(world: World) -> None:
+    for cursor, path in product(CURSORS, ("events", "operations", "batches")):
         response = world.api.get(f"{ROOT}{path}/", {"cursor": cursor})
-        assert response.status_code in (200, 404), response.content
+        assert response.status_code in (200, 404), (cursor, response.content)
         if response.status_code == 404:
             problem(response, "not-found")
 
@@ -467,13 +467,15 @@ def test_a_page_beyond_the_last_is_not_found(world: World) -> None:
     problem(world.api.get(f"{ROOT}instances/?page=999999999"), "not-found")
 
 
-@pytest.mark.parametrize("search", ["\x00", "\ud800", "*", "#", "#99999999999999999999", "%", "\\", "+", "é" * 5000])
-def test_what_no_row_can_have_finds_none(search: str, world: World) -> None:
-    text = quote(search, errors="surrogatepass")
-    for path in (f"instances/?search={text}", f"events/?search={text}", f"events/?instance={text}&chat={text}"):
-        assert world.api.get(ROOT + path).status_code == 200, path
-    for path in (f"instances/?owner={text}", f"operations/?instance={text}", f"events/?message_id={text}"):
-        assert world.api.get(ROOT + path).json()["results"] == [], path
+SEARCHES: Final = ["\x00", "\ud800", "*", "#", "#99999999999999999999", "%", "\\", "+", "é" * 5000]
+
+
+def test_what_no_row_can_have_finds_none(world: World) -> None:
+    for text in (quote(search, errors="surrogatepass") for search in SEARCHES):
+        for path in (f"instances/?search={text}", f"events/?search={text}", f"events/?instance={text}&chat={text}"):
+            assert world.api.get(ROOT + path).status_code == 200, path
+        for path in (f"instances/?owner={text}", f"operations/?instance={text}", f"events/?message_id={text}"):
+            assert world.api.get(ROOT + path).json()["results"] == [], path
 
 
 def test_a_project_that_raises_problems_of_its_own_keeps_them(world: World) -> None:
