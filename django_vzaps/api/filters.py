@@ -31,6 +31,7 @@ from django_vzaps.models import (
 from django_vzaps.models.fields import storable, storable_moment
 from django_vzaps.search import events as event_search
 from django_vzaps.search import instances as instance_search
+from django_vzaps.services.batches import visible_items
 
 _FIRST_YEAR: Final = 1970
 _LAST_YEAR: Final = 9998
@@ -72,6 +73,12 @@ class _MomentField(forms.Field):
         return storable_moment(at.replace(tzinfo=UTC) if at.tzinfo is None else at)
 
 
+class NumberFilter(filters.NumberFilter):
+    """A whole number."""
+
+    field_class = forms.IntegerField
+
+
 class MomentFilter(filters.Filter):
     """A moment."""
 
@@ -94,7 +101,7 @@ class InstanceFilters(filters.FilterSet):
     """Filters of the list of instances; those that are gone from VZaps are left out unless asked for."""
 
     search = TextFilter(method="find", label="By the beginning of name, id, phone or JID; with * before it, in names.")
-    account = filters.NumberFilter(field_name="account_id", min_value=1, max_value=2**63 - 1)
+    account = NumberFilter(field_name="account_id", min_value=1, max_value=2**63 - 1)
     owner = TextFilter(method="owned", label="The user's name.")
     connection = filters.ChoiceFilter(choices=_choices(ConnectionState.values), method="connected")
     subscription = filters.ChoiceFilter(choices=_choices(SubscriptionState.values), field_name="subscription__state")
@@ -195,10 +202,10 @@ class BatchFilters(filters.FilterSet):
         fields: ClassVar[list[str]] = []
 
     def in_state(self, rows: QuerySet[Batch], name: str, value: str) -> QuerySet[Batch]:
-        """Those that are not finished, or with items that ended so."""
+        """Those that are not finished, or with items that ended so and that the user may see."""
         if value == "open":
             return rows.filter(finished_at__isnull=True)
-        return rows.filter(Exists(BatchItem.objects.filter(batch=OuterRef("pk"), state=value)))
+        return rows.filter(Exists(visible_items(self.request.user).filter(batch=OuterRef("pk"), state=value)))
 
 
 class BatchItemFilters(filters.FilterSet):

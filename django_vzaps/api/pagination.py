@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from django.utils.translation import gettext as _
 from rest_framework import pagination
+from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 
 from django_vzaps.api.problems import InvalidQuery
@@ -44,12 +45,23 @@ class Cursors(pagination.CursorPagination):
         """How many rows are asked for. Raises :class:`InvalidQuery`."""
         return _number(request, _SIZE, self.page_size, most=LARGEST_PAGE)
 
+    def decode_cursor(self, request: Request) -> Any:
+        """Where to go on. Raises ``NotFound`` for what was not given out here."""
+        cursor = super().decode_cursor(request)
+        if cursor is not None and not (cursor.position is None or _is_number(str(cursor.position))):
+            raise NotFound(self.invalid_cursor_message)
+        return cursor
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit()
+
 
 def _number(request: Request, name: str, default: int, *, most: int | None = None) -> int:
     text = request.query_params.get(name)
     if text is None:
         return default
-    number = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+    number = int(text) if _is_number(text) and len(text) < 10 else 0
     if number < 1 or (most is not None and number > most):
         wanted = (
             _("Give a whole number from 1 on.")

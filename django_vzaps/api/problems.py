@@ -77,6 +77,7 @@ _FAILURES: Final[Mapping[FailureKind, str]] = {
     FailureKind.TIMEOUT: "vzaps-timeout",
     FailureKind.UNREACHABLE: "vzaps-unreachable",
     FailureKind.FAILED: "vzaps-failed",
+    FailureKind.NOT_CONFIGURED: "not-configured",
 }
 _SERVICES: Final[Mapping[type[VZapsError], str]] = {
     services.ReadOnly: "read-only",
@@ -154,12 +155,13 @@ def _of_service(error: VZapsError, request: Request) -> Response:
     if behind is not None:
         failure = failure_of(behind)
         kind = kind or _FAILURES[failure.kind]
-        more["vzaps"] = {
-            "status": failure.status,
-            "code": failure.code,
-            "message": failure.message,
-            "request_id": failure.request_id,
-        }
+        if failure.kind != FailureKind.NOT_CONFIGURED:
+            more["vzaps"] = {
+                "status": failure.status,
+                "code": failure.code,
+                "message": failure.message,
+                "request_id": failure.request_id,
+            }
         retry_after = failure.retry_after
     if kind is None:
         kind = "change-refused" if isinstance(error, services.ChangeFailed) else "not-configured"
@@ -232,9 +234,8 @@ def _fields(detail: Any, place: str, path: str = "") -> Iterator[dict[str, str]]
             else:
                 yield from _fields(inner, place, f"{path}.{name}" if path else str(name))
     elif isinstance(detail, list):
-        for number, inner in enumerate(detail):
-            is_nested = isinstance(inner, Mapping | list)
-            yield from _fields(inner, place, f"{path}.{number}" if is_nested and path else path)
+        for inner in detail:
+            yield from _fields(inner, place, path)
     elif detail:
         yield {"in": place, "field": path, "code": str(getattr(detail, "code", "invalid")), "detail": str(detail)}
 

@@ -1,16 +1,24 @@
-"""JSON that can always be written, and read, whatever strangers put into it."""
+"""JSON that can always be written, and read, whatever strangers put into it; and JSON that can be taken in."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
-from rest_framework import renderers
+from django.utils.translation import gettext as _
+from rest_framework import parsers, renderers
+from rest_framework.exceptions import ParseError
+
+#: Levels of what is taken in, and of what is written where writing all of it failed.
+DEEPEST: Final = 100
 
 
 class JSONRenderer(renderers.JSONRenderer):
-    """In ASCII, because half a surrogate pair cannot be encoded; what JSON has no number for is written as text."""
+    """In ASCII, because half a surrogate pair cannot be encoded; what JSON has no number for is written as text.
+
+    What is nested too deeply to be written is left out.
+    """
 
     ensure_ascii = True
     strict = True
@@ -21,17 +29,46 @@ class JSONRenderer(renderers.JSONRenderer):
         """``data`` as JSON."""
         try:
             return super().render(data, accepted_media_type, renderer_context)
-        except ValueError:
-            return super().render(_finite(data), accepted_media_type, renderer_context)
+        except (ValueError, RecursionError):
+            return super().render(_writable(data), accepted_media_type, renderer_context)
 
 
-def _finite(value: Any) -> Any:
+class JSONParser(parsers.JSONParser):
+    """Refuses what something behind it would give up on: what is nested too deeply, and numbers without an end."""
+
+    def parse(self, stream: Any, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None) -> Any:
+        """The body decoded. Raises ``ParseError``."""
+        try:
+            data = super().parse(stream, media_type, parser_context)
+            _check(data, DEEPEST)
+        except RecursionError:
+            raise ParseError(_too_deep()) from None
+        return data
+
+
+def _check(value: Any, levels: int) -> None:
+    if isinstance(value, dict | list):
+        if levels == 0:
+            raise ParseError(_too_deep())
+        for item in value.values() if isinstance(value, dict) else value:
+            _check(item, levels - 1)
+    elif isinstance(value, float) and math.isinf(value):  # such as 1e400
+        raise ParseError(_("It has a number that is too large."))
+
+
+def _too_deep() -> str:
+    return _("It is nested too deeply.")
+
+
+def _writable(value: Any, levels: int = DEEPEST) -> Any:
     match value:
         case float() if not math.isfinite(value):
             return str(value)
+        case Mapping() | list() | tuple() if levels == 0:
+            return None
         case Mapping():
-            return {key: _finite(item) for key, item in value.items()}
+            return {key: _writable(item, levels - 1) for key, item in value.items()}
         case list() | tuple():
-            return [_finite(item) for item in value]
+            return [_writable(item, levels - 1) for item in value]
         case _:
             return value

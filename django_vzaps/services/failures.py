@@ -8,6 +8,7 @@ from enum import StrEnum
 from django_vzaps.client import (
     VZapsAPIError,
     VZapsAuthenticationError,
+    VZapsCallError,
     VZapsError,
     VZapsNotFoundError,
     VZapsPermissionError,
@@ -29,6 +30,8 @@ class FailureKind(StrEnum):
     TIMEOUT = "timeout"
     UNREACHABLE = "unreachable"
     FAILED = "failed"
+    #: VZaps was not even asked: credentials are missing, or cannot be decrypted.
+    NOT_CONFIGURED = "not_configured"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,6 +63,8 @@ def failure_of(error: VZapsError) -> Failure:
 
 def _kind(error: VZapsError) -> FailureKind:
     match error:
+        case _ if not isinstance(error, VZapsCallError):
+            return FailureKind.NOT_CONFIGURED
         case VZapsAuthenticationError():
             return FailureKind.CREDENTIALS
         case VZapsNotFoundError():

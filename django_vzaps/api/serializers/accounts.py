@@ -17,7 +17,7 @@ from django_vzaps.secret import Secret
 
 #: Printable, without spaces at the ends, where they are copied by mistake.
 _CREDENTIAL = r"^[\x21-\x7e]+$"
-_NAME = r"^[^\s\x00](?:[^\x00]*[^\s\x00])?$"
+_NAME = r"^[^\s\x00](?:[^\x00]*[^\s\x00])?\Z"
 
 
 class AccountSerializer(StrictSerializer):

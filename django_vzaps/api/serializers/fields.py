@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.db.models import Model
+from django.urls import NoReverseMatch
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from rest_framework import serializers
@@ -45,9 +46,12 @@ class LinkField(serializers.URLField):
         self.name, self.of = name, of
 
     def to_representation(self, value: Any) -> Any:
-        """The absolute URL, or None."""
+        """The absolute URL, or None; also for an id with a slash in it, which no URL can hold."""
         argument = self.of(value)
-        return None if argument is None else link(self.context["request"], self.name, argument)
+        try:
+            return None if argument is None else link(self.context["request"], self.name, argument)
+        except NoReverseMatch:
+            return None
 
 
 class UsernameField(serializers.CharField):

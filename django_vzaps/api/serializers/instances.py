@@ -19,7 +19,7 @@ from django_vzaps.models import Account, Instance
 from django_vzaps.services.webhooks import EVENT_TYPES
 
 #: 3 to 255 characters, none of them a space at an end.
-NAME = r"^[^\s\x00][^\x00]*[^\s\x00]$"
+NAME = r"^[^\s\x00][^\x00]*[^\s\x00]\Z"
 
 
 class ConnectionSerializer(serializers.Serializer[Any]):

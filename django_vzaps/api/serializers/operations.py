@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from django.utils.dateparse import parse_datetime
@@ -25,7 +26,9 @@ class RememberedMomentField(serializers.Field[Any, Any, Any, Any]):
 
     def to_representation(self, value: Any) -> str | None:
         """As :class:`UTCDateTimeField` has it; None for what is no moment."""
-        moment = parse_datetime(value) if isinstance(value, str) else None
+        moment = None
+        with suppress(ValueError):  # such as the 45th of a month
+            moment = parse_datetime(value) if isinstance(value, str) else None
         return None if moment is None else UTCDateTimeField().to_representation(moment)
 
 

@@ -69,9 +69,12 @@ class AccountViewSet(ListViewSet):
     def sync(self, request: Request, pk: int) -> Response:
         self.body()
         account = self._account(pk)
-        batch = self._running_sync(account) or services.batches.start(
-            BatchKind.SYNC_ACCOUNT, [account.pk], actor=self.actor
-        )
+        batch = self._running_sync(account)
+        if batch is None:
+            if account.is_syncing:
+                # Such as by the schedule: a batch would only fail.
+                raise services.SyncRunning(_("The account “%s” is being synced already.") % account.name)
+            batch = services.batches.start(BatchKind.SYNC_ACCOUNT, [account.pk], actor=self.actor)
         batch.progress = progress_of(batch)  # type: ignore[attr-defined]
         response = self.shown(BatchSerializer, batch, status=202)
         response["Location"] = link(request, "batch", batch.public_id)

@@ -10,7 +10,6 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 from rest_framework.pagination import BasePagination
-from rest_framework.parsers import JSONParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
@@ -23,7 +22,7 @@ from django_vzaps.api.idempotency import key_of
 from django_vzaps.api.links import link
 from django_vzaps.api.permissions import HasNamedPermissions
 from django_vzaps.api.problems import InvalidQuery, Problem
-from django_vzaps.api.rendering import JSONRenderer
+from django_vzaps.api.rendering import JSONParser, JSONRenderer
 from django_vzaps.api.serializers.fields import NothingSerializer, StrictSerializer
 from django_vzaps.api.serializers.operations import OperationSerializer
 from django_vzaps.models import Operation, OperationOutcome

@@ -18,6 +18,7 @@ from django_vzaps.api.filters import BatchFilters, BatchItemFilters
 from django_vzaps.api.idempotency import batch_id_of
 from django_vzaps.api.links import link
 from django_vzaps.api.pagination import Cursors
+from django_vzaps.api.problems import Problem
 from django_vzaps.api.serializers.batches import (
     BatchItemSerializer,
     BatchSerializer,
@@ -58,9 +59,13 @@ class BatchViewSet(ListViewSet):
         if not (may_ask(request.user, kind) and request.user.has_perm(f"django_vzaps.{needed}")):
             raise PermissionDenied
         targets = self._accounts(given["accounts"]) if "accounts" in given else self._instances(given["instances"])
-        batch = services.batches.start(
-            kind, targets, actor=self.actor, parameters=parameters_of(given), public_id=batch_id_of(request)
-        )
+        try:
+            batch = services.batches.start(
+                kind, targets, actor=self.actor, parameters=parameters_of(given), public_id=batch_id_of(request)
+            )
+        except services.IdempotencyKeyReused:
+            words = _("This idempotency key stands for another batch. Nothing was started.")
+            raise Problem("idempotency-key-reused", words) from None
         return self._started(batch)
 
     def retrieve(self, request: Request, public_id: str) -> Response:
@@ -68,7 +73,7 @@ class BatchViewSet(ListViewSet):
 
     def items(self, request: Request, public_id: str) -> Response:
         batch = self._batch(public_id)
-        rows = visible_items(request.user).filter(batch=batch).select_related("instance")
+        rows = visible_items(request.user).filter(batch=batch).select_related("instance").defer("instance__data")
         return self.listed(self.filtered(rows), BatchItemSerializer)
 
     def retry(self, request: Request, public_id: str) -> Response:

@@ -11,7 +11,6 @@ from rest_framework.response import Response
 
 from django_vzaps import services
 from django_vzaps.api.filters import InstanceFilters
-from django_vzaps.api.links import link
 from django_vzaps.api.pagination import Pages
 from django_vzaps.api.serializers.instances import (
     ChangeInstanceSerializer,
@@ -76,7 +75,8 @@ class InstanceViewSet(ListViewSet, InstanceViews):
         if operation.instance is None:
             raise Http404
         response = self.shown(InstanceSerializer, self._again(operation.instance), status=201)
-        response["Location"] = link(self.request, "instance", operation.instance.vzaps_id)
+        if response.data["url"] is not None:
+            response["Location"] = response.data["url"]
         return response
 
     def _again(self, instance: Instance) -> Any:

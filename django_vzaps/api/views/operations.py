@@ -27,7 +27,7 @@ class OperationViewSet(ListViewSet):
     pagination_class = Cursors
 
     def list(self, request: Request) -> Response:
-        return self.listed(self.filtered(self._in_scope()), OperationSerializer)
+        return self.listed(self.filtered(self._in_scope().defer("instance__data")), OperationSerializer)
 
     def retrieve(self, request: Request, pk: int) -> Response:
         return self.shown(OperationSerializer, self._operation(pk))

@@ -18,7 +18,7 @@ from django_vzaps.models.batch import NOT_DONE
 from django_vzaps.services.attempts import Actor, refuse_if_read_only
 from django_vzaps.services.batches.kinds import verb_of
 from django_vzaps.services.batches.running import finish, wake
-from django_vzaps.services.errors import ChangeFailed
+from django_vzaps.services.errors import ChangeFailed, IdempotencyKeyReused
 
 
 def start(
@@ -35,24 +35,27 @@ def start(
     Recorded before a worker is told; with ``VZAPS["TASKS"] = "inline"`` it is done when this returns. A second call
     with the same ``public_id`` starts nothing and returns the first one's batch. The actor's permission and scope are
     looked at again for every item; without an actor nobody's count. Raises :class:`ReadOnly`, :class:`ChangeFailed`
-    where there is nothing to do or ``public_id`` stands for something else, and ``RuntimeError`` in a transaction.
+    where there is nothing to do, :class:`IdempotencyKeyReused` where ``public_id`` stands for something else (also
+    for other primary keys; what a queryset finds may have changed), and ``RuntimeError`` in a transaction.
     """
     verb = verb_of(kind)
     if verb.changes:
         refuse_if_read_only()
     public_id = public_id or uuid.uuid4()
+    found = targets.values_list("pk", flat=True) if isinstance(targets, QuerySet) else None
+    named = None if isinstance(targets, QuerySet) else list(dict.fromkeys(targets))
+    parameters = parameters or {}
     if known := Batch.objects.filter(public_id=public_id).first():
-        return _same(known, kind, actor)
-    pks = targets.values_list("pk", flat=True) if isinstance(targets, QuerySet) else targets
-    chosen = list(dict.fromkeys(pks))
+        return _same(known, kind, actor, parameters, named)
+    chosen = list(dict.fromkeys(found or ())) if named is None else named
     try:
         with transaction.atomic(durable=True):
-            batch = _recorded(kind, chosen, actor, parameters or {}, retry_of, public_id)
+            batch = _recorded(kind, chosen, actor, parameters, retry_of, public_id)
     except IntegrityError:
         known = Batch.objects.filter(public_id=public_id).first()
         if known is None:
             raise
-        return _same(known, kind, actor)
+        return _same(known, kind, actor, parameters, named)
     return _told(batch)
 
 
@@ -73,7 +76,7 @@ def retry_failed(batch: Batch, *, actor: Actor) -> Batch:
         batch.refresh_from_db()
         if batch.finished_at is None:
             raise ChangeFailed(_("This batch is not finished yet. Wait for its end, or stop it."))
-        column = "account_id" if verb.is_about_accounts else "instance_id"
+        column = _column_of(batch.kind)
         items: QuerySet[BatchItem] = batch.items.filter(state__in=NOT_DONE)
         if not verb.is_about_accounts:
             items = scope.about(actor, items, Instance.objects.all())
@@ -117,8 +120,7 @@ def _recorded(
         retry_of=retry_of,
         total=len(pks),
     )
-    column = "account_id" if verb_of(kind).is_about_accounts else "instance_id"
-    BatchItem.objects.add(batch, column, pks)
+    BatchItem.objects.add(batch, _column_of(kind), pks)
     return batch
 
 
@@ -128,7 +130,17 @@ def _told(batch: Batch) -> Batch:
     return batch
 
 
-def _same(known: Batch, kind: str, actor: Actor) -> Batch:
-    if (known.kind, known.actor_id) != (kind, None if actor is None else actor.pk):
-        raise ChangeFailed(_("This form was used for something else before. Nothing was started. Open it again."))
+def _same(known: Batch, kind: str, actor: Actor, parameters: dict[str, Any], named: list[int] | None) -> Batch:
+    asked = (kind, None if actor is None else actor.pk, parameters)
+    is_same = (known.kind, known.actor_id, known.parameters) == asked
+    if is_same and named is not None:
+        is_same = set(known.items.values_list(_column_of(kind), flat=True)) == set(named)
+    if not is_same:
+        raise IdempotencyKeyReused(
+            _("The same form, or idempotency key, was used for something else before. Nothing was started: ask anew.")
+        )
     return known
+
+
+def _column_of(kind: str) -> str:
+    return "account_id" if verb_of(kind).is_about_accounts else "instance_id"
