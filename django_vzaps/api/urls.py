@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 from django.urls import path
 
 from django_vzaps.api.views.accounts import AccountViewSet
+from django_vzaps.api.views.base import APIViewSet
 from django_vzaps.api.views.batches import BatchViewSet
 from django_vzaps.api.views.billing import SubscriptionViewSet
 from django_vzaps.api.views.deliveries import DeliveryViewSet
@@ -17,6 +20,12 @@ from django_vzaps.api.views.session import SessionViewSet
 from django_vzaps.api.views.webhook import WebhookViewSet
 
 app_name = "django_vzaps_api"
+
+if find_spec("drf_spectacular") is not None:
+    from django_vzaps.api.openapi.schema import Schema
+
+    # Beside whatever DEFAULT_SCHEMA_CLASS describes the project's own views with.
+    APIViewSet.schema = Schema()
 
 _INSTANCE = "instances/<str:vzaps_id>/"
 

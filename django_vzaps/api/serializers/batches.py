@@ -60,7 +60,7 @@ class BatchItemSerializer(serializers.Serializer[Any]):
     account = serializers.IntegerField(source="account_id", read_only=True, allow_null=True)
     state = serializers.CharField(read_only=True)
     detail = KnownTextField()
-    operation = LinkField("operation", lambda item: item.operation_id)
+    operation = LinkField("operation", lambda item: item.operation_id, allow_null=True)
     seen = serializers.IntegerField(read_only=True)
     expected = serializers.IntegerField(read_only=True, allow_null=True)
     started_at = UTCDateTimeField()

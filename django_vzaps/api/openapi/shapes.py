@@ -1,0 +1,72 @@
+"""What cannot be read off a field or a serializer by its type alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.plumbing import append_meta
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from django_vzaps.api.openapi.sets import COUNTED, Closed, set_of
+from django_vzaps.api.serializers.fields import StrictSerializer
+from django_vzaps.api.serializers.health import HealthSerializer
+from django_vzaps.api.serializers.instances import LabelsField, WebhookSerializer, WebhookSideSerializer
+from django_vzaps.api.serializers.operations import RememberedMomentField
+from django_vzaps.api.serializers.pairing import PhoneField
+
+#: 8 to 15 digits in any usual way of writing; the two zeros that some write for the plus are not among them.
+_PHONE = r"^[+(]{0,2}(?!00)[0-9](?:[ ().\-/]?[0-9]){7,14}$"
+_OBJECTS = frozenset({"labels", "parameters", "profile"})
+
+for method in (WebhookSerializer.get_desired, WebhookSerializer.get_actual):
+    extend_schema_field(WebhookSideSerializer(allow_null=True))(method)
+
+
+def nullable(schema: dict[str, Any]) -> dict[str, Any]:
+    """The same, or null: as the version of OpenAPI that the project has chosen says it."""
+    found: dict[str, Any] = append_meta(schema, {"nullable": True})
+    return found
+
+
+def closed(field: Any) -> Closed | None:
+    """The set of the field's values; of a list's, where it is one."""
+    return None if field.parent is None else set_of(field.parent, str(field.field_name))
+
+
+def known(field: Any) -> dict[str, Any] | None:
+    """The schema of a field whose type says too little."""
+    match field:
+        case RememberedMomentField():
+            return {"type": "string", "format": "date-time"}
+        case PhoneField():
+            return {"type": "string", "pattern": _PHONE, "maxLength": 32}
+        case LabelsField():
+            return {"type": "object", "additionalProperties": True}
+        case serializers.DictField() if isinstance(field.parent, HealthSerializer):
+            names = COUNTED[str(field.field_name)]
+            counts = {name: {"type": "integer", "minimum": 0} for name in names}
+            return {"type": "object", "properties": counts, "required": list(names)}
+        case serializers.JSONField() if field.field_name in _OBJECTS:
+            return {"type": "object", "additionalProperties": True}
+        case serializers.SerializerMethodField() if field.field_name == "payload":
+            return {"description": "Any JSON; null once it was erased."}
+    return None
+
+
+def one_way(schema: dict[str, Any], serializer: Any, direction: str) -> dict[str, Any]:
+    """Without what goes the other way, whatever the project's settings; what is taken takes nothing else."""
+    properties = schema.get("properties", {})
+    hidden = "readOnly" if direction == "request" else "writeOnly"
+    shown = {name: field for name, field in properties.items() if not field.get(hidden)}
+    found = {
+        **schema,
+        "properties": {
+            name: {key: value for key, value in field.items() if key not in ("readOnly", "writeOnly")}
+            for name, field in shown.items()
+        },
+        "required": [name for name in schema.get("required", []) if name in shown],
+    }
+    if direction == "request" and isinstance(serializer, StrictSerializer):
+        found["additionalProperties"] = False
+    return {key: value for key, value in found.items() if value not in ([], {})}
