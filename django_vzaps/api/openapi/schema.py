@@ -28,7 +28,7 @@ from django_vzaps.api.openapi import (
 )
 from django_vzaps.api.openapi.described import Answer, Described
 from django_vzaps.api.pagination import Pages
-from django_vzaps.api.problems import KINDS, MEDIA_TYPE
+from django_vzaps.api.problems import MEDIA_TYPE
 from django_vzaps.api.serializers.fields import NothingSerializer
 from django_vzaps.api.serializers.operations import OperationSerializer
 from django_vzaps.api.views.base import APIViewSet
@@ -103,10 +103,8 @@ class Schema(AutoSchema):
             found[str(status), _JSON] = self._success(answer)
         for status, kinds in problems.by_status(self._problems()).items():
             schema = problems.status_schema(self._problem().ref, status, kinds)
-            examples = [
-                OpenApiExample(str(KINDS[kind].title), value=problems.example(kind), media_type=MEDIA_TYPE)
-                for kind in kinds
-            ]
+            kind = kinds[0]
+            examples = [OpenApiExample(kind, value=problems.example(kind), media_type=MEDIA_TYPE)]
             found[str(status), MEDIA_TYPE] = OpenApiResponse(
                 schema, description=problems.in_words(kinds), examples=examples
             )
