@@ -10,9 +10,8 @@ import sys
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "example.settings")
     try:
-        from django.core.management import execute_from_command_line
-
         import drf_spectacular_sidecar  # noqa: F401
+        from django.core.management import execute_from_command_line
 
         import django_vzaps  # noqa: F401
     except ModuleNotFoundError as error:

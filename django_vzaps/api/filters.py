@@ -34,6 +34,8 @@ from django_vzaps.search import instances as instance_search
 
 _FIRST_YEAR: Final = 1970
 _LAST_YEAR: Final = 9998
+#: As many digits fit into every database's integers.
+_DIGITS: Final = 19
 
 
 class _TextField(forms.CharField):
@@ -72,6 +74,24 @@ class _MomentField(forms.Field):
         return storable_moment(at.replace(tzinfo=UTC) if at.tzinfo is None else at)
 
 
+class _WholeNumberField(forms.Field):
+    """Digits: no other way of writing a number."""
+
+    def to_python(self, value: Any) -> int | None:
+        """The number. Raises ``ValidationError``."""
+        if not value:
+            return None
+        if not (value.isascii() and value.isdigit() and len(value) < _DIGITS):
+            raise forms.ValidationError(_("Give a whole number from 1 on."), code="invalid")
+        return int(value)
+
+
+class KeyFilter(filters.Filter):
+    """The id of a row."""
+
+    field_class = _WholeNumberField
+
+
 class MomentFilter(filters.Filter):
     """A moment."""
 
@@ -94,7 +114,7 @@ class InstanceFilters(filters.FilterSet):
     """Filters of the list of instances; those that are gone from VZaps are left out unless asked for."""
 
     search = TextFilter(method="find", label="By the beginning of name, id, phone or JID; with * before it, in names.")
-    account = filters.NumberFilter(field_name="account_id", min_value=1, max_value=2**63 - 1)
+    account = KeyFilter(field_name="account_id")
     owner = TextFilter(method="owned", label="The user's name.")
     connection = filters.ChoiceFilter(choices=_choices(ConnectionState.values), method="connected")
     subscription = filters.ChoiceFilter(choices=_choices(SubscriptionState.values), field_name="subscription__state")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-from django.urls import path
+from django.urls import path, re_path
 
 from django_vzaps.api.views.accounts import AccountViewSet
 from django_vzaps.api.views.base import APIViewSet
 from django_vzaps.api.views.batches import BatchViewSet
 from django_vzaps.api.views.billing import SubscriptionViewSet
 from django_vzaps.api.views.deliveries import DeliveryViewSet
+from django_vzaps.api.views.elsewhere import ElsewhereViewSet
 from django_vzaps.api.views.events import EventViewSet
 from django_vzaps.api.views.health import HealthViewSet
 from django_vzaps.api.views.instances import InstanceViewSet
@@ -104,4 +105,10 @@ urlpatterns = [
     path("batches/<uuid:public_id>/retry/", BatchViewSet.as_view({"post": "retry"}), name="batch-retry"),
     path("batches/<uuid:public_id>/stop/", BatchViewSet.as_view({"post": "stop"}), name="batch-stop"),
     path("health/", HealthViewSet.as_view({"get": "retrieve"}), name="health"),
+    # With a slash at the end, so that Django still leads there who forgot it.
+    re_path(
+        r"^(?:.*/)?$",
+        ElsewhereViewSet.as_view(dict.fromkeys(("get", "post", "put", "patch", "delete"), "nothing")),
+        name="elsewhere",
+    ),
 ]

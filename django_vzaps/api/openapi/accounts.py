@@ -61,9 +61,7 @@ DESCRIBED: Final[Descriptions] = {
             summary="Try the credentials",
             description="Asks VZaps for a list of one instance. Nothing changes, neither here nor there.",
             answers={
-                200: Answer(
-                    means="VZaps accepts them.", shape=CredentialsCheckedSerializer, example={"instances": 42}
-                )
+                200: Answer(means="VZaps accepts them.", shape=CredentialsCheckedSerializer, example={"instances": 42})
             },
             problems=ASKING - {"instance-removed", "unknown-to-vzaps"},
         ),

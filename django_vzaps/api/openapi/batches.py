@@ -15,7 +15,7 @@ DESCRIBED: Final[Descriptions] = {
     BatchViewSet: {
         "list": Described(
             summary="List the batches",
-            description="Yours and, with the permission to view batches, those of others that you may see. Newest first.",
+            description="Yours and, with the permission to view batches, those of others. Newest first.",
             answers={200: Answer(means="A page of batches.", shape=BatchSerializer, is_page=True, example=BATCH)},
         ),
         "create": Described(

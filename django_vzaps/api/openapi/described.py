@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from rest_framework.serializers import BaseSerializer
+from rest_framework.serializers import Serializer
 
 from django_vzaps.api.views.base import APIViewSet
 
@@ -16,7 +16,7 @@ class Answer:
     """A success: what it means, the shape of its body, an example of it, and what its ``Location`` names."""
 
     means: str
-    shape: type[BaseSerializer[Any]] | None = None
+    shape: type[Serializer[Any]] | None = None
     is_page: bool = False
     example: Any = None
     location: str = ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from django_vzaps.api.openapi.described import Answer, Described, Descriptions
 from django_vzaps.api.openapi.examples import INSTANCE, OPERATION, UNSETTLED
@@ -29,14 +29,12 @@ def done(kind: str) -> dict[int, Answer]:
     """The answers of a change that is an operation of this kind."""
     operation = {"kind": kind} | ({} if kind.startswith("subscription.") else _WITHOUT_EFFECT)
     return {
-        200: Answer(
-            means="It is done: the operation.", shape=OperationSerializer, example=OPERATION | operation
-        ),
+        200: Answer(means="It is done: the operation.", shape=OperationSerializer, example=OPERATION | operation),
         202: FOLLOW,
     }
 
 
-_WITHOUT_EFFECT: Final = {"phase": "done", "answer": {}, "effect": None, "confirmed_at": None}
+_WITHOUT_EFFECT: Final[dict[str, Any]] = {"phase": "done", "answer": {}, "effect": None, "confirmed_at": None}
 
 DESCRIBED: Final[Descriptions] = {
     InstanceViewSet: {

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import django_filters
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter
 
-from django_vzaps.api.filters import MomentFilter
+from django_vzaps.api.filters import KeyFilter, MomentFilter
 from django_vzaps.api.idempotency import HEADER, PATTERN
 from django_vzaps.api.openapi.examples import BATCH_ID, INSTANCE_ID, KEY
 from django_vzaps.api.pagination import LARGEST_PAGE, Cursors, Pages
@@ -63,7 +63,7 @@ _LIMITS: Final[Mapping[str, str]] = {
 }
 
 
-def in_path(names: Iterator[str] | list[str]) -> Iterator[OpenApiParameter]:
+def in_path(names: Iterable[str]) -> Iterator[OpenApiParameter]:
     """The parameters of these names."""
     for name in names:
         schema, means, example = _PATHS[name]
@@ -95,10 +95,10 @@ def of_filters(filterset: Any) -> Iterator[OpenApiParameter]:
             yield _in_query(name, _filter_schema(each), means)
 
 
-def of_pages(pagination_class: type | None) -> Iterator[OpenApiParameter]:
+def of_pages(pagination_class: Any) -> Iterator[OpenApiParameter]:
     """Which page of a list."""
     for name, schema, means in _ROWS[pagination_class] if pagination_class else ():
-        default = {"default": pagination_class.page_size} if name == "page_size" else {}  # type: ignore[attr-defined]
+        default = {"default": pagination_class.page_size} if name == "page_size" else {}
         yield _in_query(name, schema | default, means)
 
 
@@ -126,10 +126,9 @@ def _filter_schema(each: Any) -> dict[str, Any]:
             return {"type": "string", "enum": [value for value, _label in each.extra["choices"]]}
         case django_filters.UUIDFilter():
             return {"type": "string", "format": "uuid"}
-        case django_filters.NumberFilter():
-            limits = {"minimum": each.extra["min_value"], "maximum": each.extra["max_value"]}
-            return {"type": "integer", "format": "int64", **limits}
+        case KeyFilter():
+            return {"type": "integer", "format": "int64", "minimum": 1, "maximum": 10**18 - 1}
         case MomentFilter():
             return {"type": "string", "format": "date-time"}
         case _:
-            return {"type": "string"}
+            return {"type": "string", "minLength": 1}

@@ -112,9 +112,14 @@ def in_words(kinds: Collection[str]) -> str:
 def example(kind: str) -> dict[str, Any]:
     """A problem of this kind."""
     title = str(KINDS[kind].title)
-    return {"type": TYPE + kind, "title": title, "status": KINDS[kind].status, "detail": _DETAILS.get(kind, f"{title}.")} | (
-        _MORE.get(kind, {})
-    )
+    detail = _DETAILS.get(kind, f"{title}.")
+    return {
+        "type": TYPE + kind,
+        "title": title,
+        "status": KINDS[kind].status,
+        "detail": detail,
+        **_MORE.get(kind, {}),
+    }
 
 
 _DETAILS: Final[Mapping[str, str]] = {

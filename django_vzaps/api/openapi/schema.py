@@ -29,6 +29,8 @@ from django_vzaps.api.openapi import (
 from django_vzaps.api.openapi.described import Answer, Described
 from django_vzaps.api.pagination import Pages
 from django_vzaps.api.problems import MEDIA_TYPE
+from django_vzaps.api.serializers.accounts import AccountSerializer
+from django_vzaps.api.serializers.batches import StartBatchSerializer
 from django_vzaps.api.serializers.fields import NothingSerializer
 from django_vzaps.api.serializers.operations import OperationSerializer
 from django_vzaps.api.views.base import APIViewSet
@@ -46,12 +48,13 @@ _ROOMS: Final[Mapping[str, str]] = {"delivery": "deliveries", "batch": "batches"
 class Schema(AutoSchema):
     """Describes the API's views. Its components begin with ``VZaps``: they meet those of the project."""
 
-    view: APIViewSet
+    view: APIViewSet  # type: ignore[assignment, override, unused-ignore]
 
     @property
     def described(self) -> Described:
         """The operation in words."""
-        return _ALL[type(self.view)][self.view.action]
+        found: Described = _ALL[type(self.view)][self.view.action]
+        return found
 
     def get_operation_id(self) -> str:
         """The same wherever the API is mounted."""
@@ -65,7 +68,7 @@ class Schema(AutoSchema):
         """In a few words."""
         return self.described.summary
 
-    def get_description(self) -> str:
+    def get_description(self) -> str:  # type: ignore[override]
         """With who may."""
         ways = " or ".join(
             " and ".join(f"`django_vzaps.{name}`" for name in way) for way in self.view.needs[self.view.action]
@@ -128,12 +131,11 @@ class Schema(AutoSchema):
         return kinds
 
     def _headers(self) -> list[OpenApiParameter]:
-        header = OpenApiParameter.HEADER
         found = [
             OpenApiParameter(
                 "Location",
                 {"type": "string", "format": "uri"},
-                header,
+                OpenApiParameter.HEADER,
                 description=f"The address of {answer.location}.",
                 required=True,
                 response=[status],
@@ -144,7 +146,7 @@ class Schema(AutoSchema):
         wait = OpenApiParameter(
             "Retry-After",
             {"type": "string", "pattern": "^[0-9]+$"},
-            header,
+            OpenApiParameter.HEADER,
             description="In so many seconds it may be asked again, where that is known.",
             response=[429],
         )
@@ -156,9 +158,7 @@ class Schema(AutoSchema):
         schema, value = self.resolve_serializer(answer.shape, "response").ref, answer.example
         if answer.is_page:
             schema, value = self._page(answer.shape, schema).ref, self._page_example(value)
-        return OpenApiResponse(
-            schema, description=answer.means, examples=[OpenApiExample("For example", value=value)]
-        )
+        return OpenApiResponse(schema, description=answer.means, examples=[OpenApiExample("For example", value=value)])
 
     def _page(self, shape: Any, schema: dict[str, Any]) -> ResolvedComponent:
         link = shapes.nullable({"type": "string", "format": "uri"})
@@ -202,15 +202,27 @@ class Schema(AutoSchema):
         if (closed := shapes.closed(field)) is not None:
             enum = self._component(closed.name, {"type": "string", "enum": list(closed.values)})
             if isinstance(field, serializers.ListField):
-                items = {"type": "array", "items": enum.ref}
-                if isinstance(field.child, serializers.ChoiceField):
-                    return append_meta(items, meta)
-                return append_meta(items, meta)
+                return append_meta({"type": "array", "items": enum.ref}, meta)
             return append_meta(enum.ref, meta)
         if (known := shapes.known(field)) is not None:
-            return append_meta(known, meta)
+            # What may be anything may be null.
+            return append_meta(known, meta if "type" in known else {**meta, "nullable": False})
         return super()._map_serializer_field(field, direction, bypass_extensions)
 
     def _postprocess_serializer_schema(self, schema: Any, serializer: Any, direction: Any) -> Any:
         found = super()._postprocess_serializer_schema(schema, serializer, direction)
-        return shapes.one_way(cast("dict[str, Any]", found), serializer, direction)
+        shape = shapes.one_way(cast("dict[str, Any]", found), serializer, direction)
+        if isinstance(serializer, AccountSerializer) and direction == "request" and not serializer.partial:
+            shape["required"] = ["name", "client_token", "client_secret"]
+        if isinstance(serializer, StartBatchSerializer):
+            variants = {
+                kind: self._component(f"StartBatch{name}", each).ref for kind, name, each in shapes.by_kind(shape)
+            }
+            return {
+                "oneOf": list(variants.values()),
+                "discriminator": {
+                    "propertyName": "kind",
+                    "mapping": {kind: ref["$ref"] for kind, ref in variants.items()},
+                },
+            }
+        return shape

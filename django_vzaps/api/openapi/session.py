@@ -26,7 +26,7 @@ DESCRIBED: Final[Descriptions] = {
     SessionViewSet: {
         "retrieve": Described(
             summary="Look at the session",
-            description="Whether the instance is connected, who said so and when. Nothing is asked of VZaps to show it.",
+            description="Whether the instance is connected, who said so and when. VZaps is not asked.",
             answers=_SESSION,
         ),
         "status": Described(

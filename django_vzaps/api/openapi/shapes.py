@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
-from drf_spectacular.plumbing import append_meta
+from drf_spectacular.plumbing import append_meta, is_jsonschema_compliant
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from django_vzaps.api.openapi.sets import COUNTED, Closed, set_of
+from django_vzaps.api.serializers.batches import PARAMETERS
 from django_vzaps.api.serializers.fields import StrictSerializer
 from django_vzaps.api.serializers.health import HealthSerializer
 from django_vzaps.api.serializers.instances import LabelsField, WebhookSerializer, WebhookSideSerializer
 from django_vzaps.api.serializers.operations import RememberedMomentField
 from django_vzaps.api.serializers.pairing import PhoneField
+from django_vzaps.models import BatchKind
 
-#: 8 to 15 digits in any usual way of writing; the two zeros that some write for the plus are not among them.
-_PHONE = r"^[+(]{0,2}(?!00)[0-9](?:[ ().\-/]?[0-9]){7,14}$"
+#: 8 to 15 digits in any usual way of writing. Two zeros for the plus are taken too, and not recommended.
+_PHONE = r"^[+(]{0,2}[1-9](?:[ ().\-/]?[0-9]){7,14}$"
 _OBJECTS = frozenset({"labels", "parameters", "profile"})
 
 for method in (WebhookSerializer.get_desired, WebhookSerializer.get_actual):
@@ -49,9 +52,29 @@ def known(field: Any) -> dict[str, Any] | None:
             return {"type": "object", "properties": counts, "required": list(names)}
         case serializers.JSONField() if field.field_name in _OBJECTS:
             return {"type": "object", "additionalProperties": True}
+        case serializers.JSONField() if field.field_name == "answer":
+            return {"description": "What VZaps answered, without secrets; null where it did not."}
         case serializers.SerializerMethodField() if field.field_name == "payload":
             return {"description": "Any JSON; null once it was erased."}
     return None
+
+
+def by_kind(schema: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """What starts a batch, by its kind: each kind, what to call its shape, and the shape."""
+    for kind in BatchKind:
+        about = "accounts" if kind == BatchKind.SYNC_ACCOUNT else "instances"
+        names = ("kind", about, *PARAMETERS.get(kind, ()))
+        only = {"const": kind.value} if is_jsonschema_compliant() else {"pattern": f"^{kind.value}$"}
+        properties = {name: schema["properties"][name] for name in names} | {"kind": {"type": "string", **only}}
+        yield (
+            kind.value,
+            "".join(kind.value.title().split("_")),
+            schema
+            | {
+                "properties": properties,
+                "required": ["kind", about],
+            },
+        )
 
 
 def one_way(schema: dict[str, Any], serializer: Any, direction: str) -> dict[str, Any]:

@@ -175,7 +175,7 @@ def fill() -> str:
     connected = Instance.objects.present().filter(connected=True).order_by("pk").first()
     if connected is not None:
         webhooks.set(connected, actor=None)
-    return token.key
+    return str(token.key)
 
 
 @contextmanager

@@ -1,0 +1,71 @@
+"""What schemathesis cannot make up: ids that there are. Loaded by it, through SCHEMATHESIS_HOOKS."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+from zlib import crc32
+
+import schemathesis
+from schemathesis import Case, HookContext
+from schemathesis.core.parameters import ParameterLocation
+
+#: By what the path calls them; "spare" are the instances that may be lost on the way.
+KNOWN: dict[str, Sequence[Any]] = json.loads(os.environ["CONTRACT_IDS"])
+_LOSING = ("vzaps_instances_destroy", "vzaps_sessions_disconnect")
+
+
+@schemathesis.hook
+def before_call(context: HookContext, case: Case[Any], kwargs: dict[str, Any]) -> None:
+    """Most of the made up ids become real ones; what is wrong on purpose stays wrong."""
+    if case.meta is None or not case.meta.is_negative_at(ParameterLocation.PATH):
+        _replace_path(case)
+    if isinstance(case.body, dict):
+        _replace_body(case, case.body)
+
+
+def _replace_path(case: Case[Any]) -> None:
+    name, values = case.path_parameters, KNOWN
+    is_losing = case.operation.definition.raw.get("operationId") in _LOSING
+    for key, value in (name or {}).items():
+        pool = values["spare"] if is_losing else values.get(key if key != "id" else case.operation.path.split("/")[3])
+        if pool and value not in pool and _chosen(value, 5):
+            case.path_parameters[key] = _one_of(pool, value)
+
+
+def _replace_body(case: Case[Any], body: dict[str, Any]) -> None:
+    is_valid = case.meta is None or case.meta.generation.mode.is_positive
+    match case.operation.definition.raw.get("operationId"):
+        case "vzaps_instances_create":
+            _replace(body, "account", lambda value: type(value) is int and value > 0, KNOWN["accounts"])
+            if is_valid:
+                body.setdefault("account", KNOWN["accounts"][0])
+        case "vzaps_batches_create":
+            pool = KNOWN["spare" if body.get("kind") == "delete" else "vzaps_id"]
+            _replace_items(body, "instances", lambda value: _is_text(value, 255) and "/" not in value, pool)
+            _replace_items(body, "accounts", lambda value: type(value) is int and 0 < value < 2**63, KNOWN["accounts"])
+    _replace(body, "owner", lambda value: _is_text(value, 254), KNOWN["owner"])
+
+
+def _replace(body: dict[str, Any], name: str, is_valid: Callable[[Any], bool], pool: Sequence[Any]) -> None:
+    if name in body and is_valid(body[name]):
+        body[name] = _one_of(pool, body[name])
+
+
+def _replace_items(body: dict[str, Any], name: str, is_valid: Callable[[Any], bool], pool: Sequence[Any]) -> None:
+    if isinstance(items := body.get(name), list):
+        body[name] = [_one_of(pool, item) if is_valid(item) else item for item in items]
+
+
+def _is_text(value: Any, most: int) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= most and "\0" not in value
+
+
+def _chosen(value: Any, one_in: int) -> bool:
+    return crc32(repr(value).encode()) % one_in != 0
+
+
+def _one_of(pool: Sequence[Any], value: Any) -> Any:
+    return pool[crc32(repr(value).encode()) % len(pool)]
