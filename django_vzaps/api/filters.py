@@ -75,15 +75,16 @@ class _MomentField(forms.Field):
 
 
 class _WholeNumberField(forms.Field):
-    """Digits: no other way of writing a number."""
+    """Digits, as the id of a row has them: no other way of writing a number."""
 
     def to_python(self, value: Any) -> int | None:
         """The number. Raises ``ValidationError``."""
         if not value:
             return None
-        if not (value.isascii() and value.isdigit() and len(value) < _DIGITS):
+        number = int(value) if value.isascii() and value.isdigit() and len(value) < _DIGITS else 0
+        if number < 1:
             raise forms.ValidationError(_("Give a whole number from 1 on."), code="invalid")
-        return int(value)
+        return number
 
 
 class KeyFilter(filters.Filter):

@@ -10,7 +10,6 @@ from functools import cache
 from typing import Any
 
 import pytest
-from django.test import override_settings
 from drf_spectacular.drainage import GENERATOR_STATS
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.settings import spectacular_settings
@@ -29,7 +28,7 @@ def described() -> dict[str, Any]:
         patch.setattr(spectacular_settings, "OAS_VERSION", "3.1.0")
         GENERATOR_STATS.reset()
         found: dict[str, Any] = SchemaGenerator(patterns=urls.urlpatterns).get_schema(public=True)
-        assert not GENERATOR_STATS, GENERATOR_STATS.emit_summary()
+        assert not GENERATOR_STATS, GENERATOR_STATS._warn_cache
         validate_schema(found)
     return found
 
@@ -44,12 +43,10 @@ def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
 def contents() -> Iterator[tuple[str, str, dict[str, Any]]]:
     """Every body that is described: where it is, its media type, its schema and examples."""
     for _path, _method, operation in operations():
-        answers = [(f"{operation['operationId']} {status}", answer) for status, answer in operation["responses"].items()]
-        if "requestBody" in operation:
-            answers.append((f"{operation['operationId']} body", operation["requestBody"]))
-        for name, answer in answers:
-            for media_type, content in answer.get("content", {}).items():
-                yield name, media_type, content
+        bodies = {**operation["responses"], "body": operation.get("requestBody", {})}
+        for status, body in bodies.items():
+            for media_type, content in body.get("content", {}).items():
+                yield f"{operation['operationId']} {status}", media_type, content
 
 
 def test_every_route_is_described_but_the_one_for_what_is_not_there() -> None:
@@ -115,7 +112,6 @@ def test_whatever_may_be_asked_again_takes_a_key() -> None:
     }
 
 
-@override_settings()
 def test_it_is_valid_as_openapi_3_0_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spectacular_settings, "OAS_VERSION", "3.0.3")
 

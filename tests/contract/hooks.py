@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Sequence
+from itertools import count
 from typing import Any
 from zlib import crc32
 
@@ -14,6 +15,7 @@ from schemathesis.core.parameters import ParameterLocation
 
 #: By what the path calls them; "spare" are the instances that may be lost on the way.
 KNOWN: dict[str, Sequence[Any]] = json.loads(os.environ["CONTRACT_IDS"])
+_numbers = count()
 _LOSING = ("vzaps_instances_destroy", "vzaps_sessions_disconnect")
 
 
@@ -24,6 +26,11 @@ def before_call(context: HookContext, case: Case[Any], kwargs: dict[str, Any]) -
         _replace_path(case)
     if isinstance(case.body, dict):
         _replace_body(case, case.body)
+    headers: Any = case.headers or {}
+    key = headers.get("Idempotency-Key")
+    if _is_text(key, 100) and _chosen(next(_numbers), 10):
+        # The description's own example would stand for the first change only.
+        headers["Idempotency-Key"] = f"{key}-{next(_numbers)}"
 
 
 def _replace_path(case: Case[Any]) -> None:
@@ -31,8 +38,10 @@ def _replace_path(case: Case[Any]) -> None:
     is_losing = case.operation.definition.raw.get("operationId") in _LOSING
     for key, value in (name or {}).items():
         pool = values["spare"] if is_losing else values.get(key if key != "id" else case.operation.path.split("/")[3])
-        if pool and value not in pool and _chosen(value, 5):
+        if pool and value not in pool and _chosen(value, 10):
             case.path_parameters[key] = _one_of(pool, value)
+    if (name or {}).get("log_id") in KNOWN["log_id"]:
+        case.path_parameters["vzaps_id"] = KNOWN["number"][0]
 
 
 def _replace_body(case: Case[Any], body: dict[str, Any]) -> None:

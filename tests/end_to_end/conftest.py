@@ -117,7 +117,7 @@ def running_demo(folder: Path, *options: str, **settings: str) -> Iterator[Demo]
         token = TOKEN.search(log.read_text())
         assert addresses, log.read_text()
         assert token, log.read_text()
-        running = Demo(process, environment, log, *addresses.groups(), token[1])
+        running = Demo(process, environment, log, addresses[1], addresses[2], token[1])
         yield running
         if process.poll() is None:
             running.stop(signal.SIGTERM)

@@ -89,7 +89,7 @@ def of_filters(filterset: Any) -> Iterator[OpenApiParameter]:
         means = str(each.extra.get("label") or each.label or _FILTERS[name])
         if isinstance(each, django_filters.OrderingFilter):
             values = [f"{sign}{key}" for key in each.param_map.values() for sign in ("", "-")]
-            schema = {"type": "array", "items": {"type": "string", "enum": values}}
+            schema = {"type": "array", "items": {"type": "string", "enum": values}, "minItems": 1}
             yield _in_query(name, schema, means, style="form", explode=False)
         else:
             yield _in_query(name, _filter_schema(each), means)

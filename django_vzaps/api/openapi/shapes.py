@@ -44,6 +44,8 @@ def known(field: Any) -> dict[str, Any] | None:
             return {"type": "string", "format": "date-time"}
         case PhoneField():
             return {"type": "string", "pattern": _PHONE, "maxLength": 32}
+        case serializers.PrimaryKeyRelatedField():
+            return {"type": "integer", "format": "int64", "minimum": 1}
         case LabelsField():
             return {"type": "object", "additionalProperties": True}
         case serializers.DictField() if isinstance(field.parent, HealthSerializer):

@@ -109,8 +109,11 @@ def _other_type(field: Any, value: Any) -> str:
         return ""
     for kind, wanted, code in _JSON_TYPES:
         if isinstance(field, kind):
-            # True is an int in Python.
-            is_right = isinstance(value, wanted) and (wanted is bool or not isinstance(value, bool))
+            if wanted is int:
+                # True is an int in Python, and 1.0 is one in JSON.
+                is_right = not isinstance(value, bool) and isinstance(value, int | float) and value == value // 1
+            else:
+                is_right = isinstance(value, wanted)
             return "" if is_right else str(field.error_messages[code]).format(data_type=type(value).__name__)
     return ""
 
