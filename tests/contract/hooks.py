@@ -48,13 +48,18 @@ def _replace_body(case: Case[Any], body: dict[str, Any]) -> None:
     is_valid = case.meta is None or case.meta.generation.mode.is_positive
     match case.operation.definition.raw.get("operationId"):
         case "vzaps_instances_create":
-            _replace(body, "account", lambda value: type(value) is int and value > 0, KNOWN["accounts"])
+            _replace(body, "account", _is_key, KNOWN["accounts"])
             if is_valid:
                 body.setdefault("account", KNOWN["accounts"][0])
+        case "vzaps_accounts_create" | "vzaps_accounts_partial_update":
+            name: Any = body.get("name")
+            if _is_text(name, 100) and name.strip() == name:
+                number = str(next(_numbers))  # with it, it is a name that there is not
+                body["name"] = name[: 100 - len(number)] + number
         case "vzaps_batches_create":
             pool = KNOWN["spare" if body.get("kind") == "delete" else "vzaps_id"]
             _replace_items(body, "instances", lambda value: _is_text(value, 255) and "/" not in value, pool)
-            _replace_items(body, "accounts", lambda value: type(value) is int and 0 < value < 2**63, KNOWN["accounts"])
+            _replace_items(body, "accounts", _is_key, KNOWN["accounts"])
     _replace(body, "owner", lambda value: _is_text(value, 254), KNOWN["owner"])
 
 
@@ -70,6 +75,11 @@ def _replace_items(body: dict[str, Any], name: str, is_valid: Callable[[Any], bo
 
 def _is_text(value: Any, most: int) -> bool:
     return isinstance(value, str) and 0 < len(value) <= most and "\0" not in value
+
+
+def _is_key(value: Any) -> bool:
+    """In JSON 1.0 is an integer."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 2**63 and value == value // 1
 
 
 def _chosen(value: Any, one_in: int) -> bool:
