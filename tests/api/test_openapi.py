@@ -67,6 +67,23 @@ def test_every_operation_says_what_it_is_and_who_may() -> None:
         assert operation["tags"][0].startswith("VZaps: ")
 
 
+def test_what_has_a_body_says_so() -> None:
+    bodies = {
+        operation["operationId"]: operation["requestBody"].get("required", False)
+        for _path, method, operation in operations()
+        if method in ("post", "patch")
+    }
+
+    assert {name for name, is_required in bodies.items() if is_required} == {
+        "vzaps_accounts_create",
+        "vzaps_batches_create",
+        "vzaps_instances_create",
+        "vzaps_messages_send",
+        "vzaps_operations_decide",
+        "vzaps_sessions_pair_code",
+    }
+
+
 def test_every_success_has_an_example_and_every_example_is_of_its_schema() -> None:
     components = described()["components"]
     for name, _media_type, content in contents():
@@ -112,10 +129,25 @@ def test_whatever_may_be_asked_again_takes_a_key() -> None:
     }
 
 
-def test_it_is_valid_as_openapi_3_0_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(spectacular_settings, "OAS_VERSION", "3.0.3")
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("OAS_VERSION", "3.0.3"),
+        ("COMPONENT_SPLIT_REQUEST", True),
+        ("COMPONENT_SPLIT_PATCH", False),
+        ("COMPONENT_NO_READ_ONLY_REQUIRED", True),
+    ],
+)
+def test_it_is_valid_also_where_a_project_has_set_other_ways(
+    name: str, value: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spectacular_settings, "OAS_VERSION", "3.1.0")
+    monkeypatch.setattr(spectacular_settings, name, value)
+    GENERATOR_STATS.reset()
 
     validate_schema(SchemaGenerator(patterns=urls.urlpatterns).get_schema(public=True))
+
+    assert not GENERATOR_STATS, GENERATOR_STATS._warn_cache
 
 
 def test_without_drf_spectacular_the_api_is_the_same() -> None:

@@ -33,6 +33,23 @@ def test_another_type_of_json_is_refused(api: APIClient, account: Account, path:
     assert [error["field"] for error in found["errors"]] == [field]
 
 
+@pytest.mark.parametrize("end", ["\n", " ", "\x1c", "\x85", "\ufeff", "\0"])
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        ("instances/", {}, "name"),
+        ("accounts/", {"client_secret": "secret", "client_token": "token"}, "name"),
+        ("instances/VZ1/messages/", {"phone": "4915123456789", "message": "Hello"}, "reply_to"),
+    ],
+)
+def test_nothing_is_copied_along_at_the_end(
+    api: APIClient, instance: Instance, path: str, body: Any, field: str, end: str
+) -> None:
+    answer = api.post(f"{ROOT}{path.replace('VZ1', instance.vzaps_id)}", {**body, field: f"abc{end}"}, format="json")
+
+    assert {error["field"] for error in problem(answer, "invalid")["errors"]} == {field}
+
+
 def test_a_whole_number_may_be_written_with_a_point(api: APIClient, fake_vzaps: FakeVZaps, account: Account) -> None:
     answer = api.post(
         f"{ROOT}batches/",

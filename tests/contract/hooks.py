@@ -13,10 +13,14 @@ import schemathesis
 from schemathesis import Case, HookContext
 from schemathesis.core.parameters import ParameterLocation
 
-#: By what the path calls them; "spare" are the instances that may be lost on the way.
+#: By what the path calls them; "spare" are the instances that may be lost on the way, "unknown" operations to decide.
 KNOWN: dict[str, Sequence[Any]] = json.loads(os.environ["CONTRACT_IDS"])
 _numbers = count()
-_LOSING = ("vzaps_instances_destroy", "vzaps_sessions_disconnect")
+_POOLS = {
+    "vzaps_instances_destroy": "spare",
+    "vzaps_sessions_disconnect": "spare",
+    "vzaps_operations_decide": "unknown",
+}
 
 
 @schemathesis.hook
@@ -34,19 +38,18 @@ def before_call(context: HookContext, case: Case[Any], kwargs: dict[str, Any]) -
 
 
 def _replace_path(case: Case[Any]) -> None:
-    name, values = case.path_parameters, KNOWN
-    is_losing = case.operation.definition.raw.get("operationId") in _LOSING
-    for key, value in (name or {}).items():
-        pool = values["spare"] if is_losing else values.get(key if key != "id" else case.operation.path.split("/")[3])
+    room = case.operation.path.split("/")[3]
+    for key, value in (case.path_parameters or {}).items():
+        pool = KNOWN.get(_POOLS.get(_name(case), room if key == "id" else key))
         if pool and value not in pool and _chosen(value, 10):
             case.path_parameters[key] = _one_of(pool, value)
-    if (name or {}).get("log_id") in KNOWN["log_id"]:
+    if (case.path_parameters or {}).get("log_id") in KNOWN["log_id"]:
         case.path_parameters["vzaps_id"] = KNOWN["number"][0]
 
 
 def _replace_body(case: Case[Any], body: dict[str, Any]) -> None:
     is_valid = case.meta is None or case.meta.generation.mode.is_positive
-    match case.operation.definition.raw.get("operationId"):
+    match _name(case):
         case "vzaps_instances_create":
             _replace(body, "account", _is_key, KNOWN["accounts"])
             if is_valid:
@@ -56,11 +59,17 @@ def _replace_body(case: Case[Any], body: dict[str, Any]) -> None:
             if _is_text(name, 100) and name.strip() == name:
                 number = str(next(_numbers))  # with it, it is a name that there is not
                 body["name"] = name[: 100 - len(number)] + number
+        case "vzaps_operations_decide" if is_valid:
+            body["phase"] = "unknown"
         case "vzaps_batches_create":
             pool = KNOWN["spare" if body.get("kind") == "delete" else "vzaps_id"]
             _replace_items(body, "instances", lambda value: _is_text(value, 255) and "/" not in value, pool)
             _replace_items(body, "accounts", _is_key, KNOWN["accounts"])
     _replace(body, "owner", lambda value: _is_text(value, 254), KNOWN["owner"])
+
+
+def _name(case: Case[Any]) -> str:
+    return str(case.operation.definition.raw.get("operationId"))
 
 
 def _replace(body: dict[str, Any], name: str, is_valid: Callable[[Any], bool], pool: Sequence[Any]) -> None:

@@ -219,6 +219,7 @@ class Schema(AutoSchema):
                 kind: self._component(f"StartBatch{name}", each).ref for kind, name, each in shapes.by_kind(shape)
             }
             return {
+                "required": ["kind"],
                 "oneOf": list(variants.values()),
                 "discriminator": {
                     "propertyName": "kind",

@@ -13,6 +13,9 @@ from rest_framework import serializers
 
 from django_vzaps.api.links import link
 
+#: No white space and no NUL, as a class of characters that is the same one in Python and in JSON Schema.
+PLAIN = r"[^\s\x00\x1c-\x1f\x85\ufeff]"
+
 
 class UTCDateTimeField(serializers.DateTimeField):
     """ISO 8601 in UTC, whatever the site's time zone is."""
