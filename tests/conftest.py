@@ -30,6 +30,7 @@ NEEDS = {
     "redis": ("Redis", "TEST_REDIS_URL" in os.environ),
     "rabbitmq": ("RabbitMQ", "TEST_RABBITMQ_URL" in os.environ),
     "browser": ("browser", "TEST_CHROMIUM" in os.environ),
+    "contract": ("contract", "TEST_CONTRACT" in os.environ),
 }
 
 # The same examples on every run and no deadline: a busy machine or a lucky seed must not decide about a release.
@@ -56,7 +57,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for marker, (name, available) in NEEDS.items():
             if item.get_closest_marker(marker) is None:
                 continue
-            if marker != "browser":
+            if marker not in ("browser", "contract"):
                 item.add_marker("services")
             if not available:
                 item.add_marker(pytest.mark.skip(reason=f"needs {name}"))
@@ -68,7 +69,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Genera
     missing = [name for name, available in NEEDS.values() if not available]
     if missing:
         terminalreporter.write_line(
-            f"not run: {', '.join(missing)} (tox run -e services,browser)", yellow=True, bold=True
+            f"not run: {', '.join(missing)} (tox run -e services,browser,contract)", yellow=True, bold=True
         )
 
 

@@ -35,6 +35,8 @@ from django_vzaps.services.batches import visible_items
 
 _FIRST_YEAR: Final = 1970
 _LAST_YEAR: Final = 9998
+#: As many digits fit into every database's integers.
+_DIGITS: Final = 19
 
 
 class _TextField(forms.CharField):
@@ -73,10 +75,23 @@ class _MomentField(forms.Field):
         return storable_moment(at.replace(tzinfo=UTC) if at.tzinfo is None else at)
 
 
-class NumberFilter(filters.NumberFilter):
-    """A whole number."""
+class _WholeNumberField(forms.Field):
+    """Digits, as the id of a row has them: no other way of writing a number."""
 
-    field_class = forms.IntegerField
+    def to_python(self, value: Any) -> int | None:
+        """The number. Raises ``ValidationError``."""
+        if not value:
+            return None
+        number = int(value) if value.isascii() and value.isdigit() and len(value) < _DIGITS else 0
+        if number < 1:
+            raise forms.ValidationError(_("Give a whole number from 1 on."), code="invalid")
+        return number
+
+
+class KeyFilter(filters.Filter):
+    """The id of a row."""
+
+    field_class = _WholeNumberField
 
 
 class MomentFilter(filters.Filter):
@@ -101,7 +116,7 @@ class InstanceFilters(filters.FilterSet):
     """Filters of the list of instances; those that are gone from VZaps are left out unless asked for."""
 
     search = TextFilter(method="find", label="By the beginning of name, id, phone or JID; with * before it, in names.")
-    account = NumberFilter(field_name="account_id", min_value=1, max_value=2**63 - 1)
+    account = KeyFilter(field_name="account_id")
     owner = TextFilter(method="owned", label="The user's name.")
     connection = filters.ChoiceFilter(choices=_choices(ConnectionState.values), method="connected")
     subscription = filters.ChoiceFilter(choices=_choices(SubscriptionState.values), field_name="subscription__state")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from django.urls import path
+from importlib.util import find_spec
+
+from django.urls import path, re_path
 
 from django_vzaps.api.views.accounts import AccountViewSet
+from django_vzaps.api.views.base import APIViewSet
 from django_vzaps.api.views.batches import BatchViewSet
 from django_vzaps.api.views.billing import SubscriptionViewSet
 from django_vzaps.api.views.deliveries import DeliveryViewSet
+from django_vzaps.api.views.elsewhere import ElsewhereViewSet
 from django_vzaps.api.views.events import EventViewSet
 from django_vzaps.api.views.health import HealthViewSet
 from django_vzaps.api.views.instances import InstanceViewSet
@@ -17,6 +21,12 @@ from django_vzaps.api.views.session import SessionViewSet
 from django_vzaps.api.views.webhook import WebhookViewSet
 
 app_name = "django_vzaps_api"
+
+if find_spec("drf_spectacular") is not None:
+    from django_vzaps.api.openapi.schema import Schema
+
+    # Beside whatever DEFAULT_SCHEMA_CLASS describes the project's own views with.
+    APIViewSet.schema = Schema()
 
 _INSTANCE = "instances/<str:vzaps_id>/"
 
@@ -95,4 +105,10 @@ urlpatterns = [
     path("batches/<uuid:public_id>/retry/", BatchViewSet.as_view({"post": "retry"}), name="batch-retry"),
     path("batches/<uuid:public_id>/stop/", BatchViewSet.as_view({"post": "stop"}), name="batch-stop"),
     path("health/", HealthViewSet.as_view({"get": "retrieve"}), name="health"),
+    # With a slash at the end, so that Django still leads there who forgot it.
+    re_path(
+        r"^(?:.*/)?$",
+        ElsewhereViewSet.as_view(dict.fromkeys(("get", "post", "put", "patch", "delete"), "nothing")),
+        name="elsewhere",
+    ),
 ]

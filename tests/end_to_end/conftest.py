@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -21,6 +21,7 @@ __all__ = ["admin", "fake", "manage", "site", "surroundings"]
 
 MANAGE = Path(__file__).resolve().parents[2] / "example_project" / "manage.py"
 ADDRESSES = re.compile(r"^ +(http://\S+)/admin/ .*\n +(http://\S+)/phone ", re.MULTILINE)
+TOKEN = re.compile(r"Authorization: Token (\w+)")
 READY = "Ctrl-C stops everything."
 
 Found = TypeVar("Found")
@@ -44,6 +45,7 @@ class Demo:
     log: Path
     site: str
     fake: str
+    token: str
 
     def manage(self, *arguments: str) -> str:
         """Run another command of the example site, as one would in a second terminal."""
@@ -97,13 +99,14 @@ def demo_environment(var: Path) -> dict[str, str]:
     return {**mine, "PYTHONPATH": package, "EXAMPLE_VAR": str(var)}
 
 
-@pytest.fixture
-def demo(tmp_path: Path) -> Iterator[Demo]:
-    environment = demo_environment(tmp_path / "var")
-    log = tmp_path / "demo.log"
+@contextmanager
+def running_demo(folder: Path, *options: str, **settings: str) -> Iterator[Demo]:
+    """``manage.py demo`` on free ports, with more options and a changed environment."""
+    environment = demo_environment(folder / "var") | settings
+    log = folder / "demo.log"
     with log.open("wb") as output:
         process = subprocess.Popen(  # noqa: S603
-            [sys.executable, MANAGE, "demo", "--port", "0", "--fake-port", "0"],
+            [sys.executable, MANAGE, "demo", "--port", "0", "--fake-port", "0", *options],
             env=environment,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -111,14 +114,22 @@ def demo(tmp_path: Path) -> Iterator[Demo]:
     try:
         eventually(lambda: READY in log.read_text() or process.poll() is not None, 60)
         addresses = ADDRESSES.search(log.read_text())
+        token = TOKEN.search(log.read_text())
         assert addresses, log.read_text()
-        running = Demo(process, environment, log, *addresses.groups())
+        assert token, log.read_text()
+        running = Demo(process, environment, log, addresses[1], addresses[2], token[1])
         yield running
         if process.poll() is None:
             running.stop(signal.SIGTERM)
     finally:
         process.kill()
         process.wait()
+
+
+@pytest.fixture
+def demo(tmp_path: Path) -> Iterator[Demo]:
+    with running_demo(tmp_path) as demo:
+        yield demo
 
 
 @pytest.fixture(autouse=True)

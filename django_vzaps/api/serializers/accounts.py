@@ -11,13 +11,13 @@ from rest_framework import serializers
 from rest_framework.validators import UniqueValidator
 
 from django_vzaps import conf
-from django_vzaps.api.serializers.fields import KnownTextField, LinkField, StrictSerializer, UTCDateTimeField
+from django_vzaps.api.serializers.fields import PLAIN, KnownTextField, LinkField, StrictSerializer, UTCDateTimeField
 from django_vzaps.models import Account
 from django_vzaps.secret import Secret
 
-#: Printable, without spaces at the ends, where they are copied by mistake.
-_CREDENTIAL = r"^[\x21-\x7e]+$"
-_NAME = r"^[^\s\x00](?:[^\x00]*[^\s\x00])?\Z"
+#: Printable. White space at the ends, which is copied by mistake, is cut off before.
+_CREDENTIAL = r"^[\x21-\x7e]+\Z"
+_NAME = rf"^{PLAIN}(?:[^\x00]*{PLAIN})?\Z"
 
 
 class AccountSerializer(StrictSerializer):

@@ -60,7 +60,7 @@ class BatchItemSerializer(serializers.Serializer[Any]):
     account = serializers.IntegerField(source="account_id", read_only=True, allow_null=True)
     state = serializers.CharField(read_only=True)
     detail = KnownTextField()
-    operation = LinkField("operation", lambda item: item.operation_id)
+    operation = LinkField("operation", lambda item: item.operation_id, allow_null=True)
     seen = serializers.IntegerField(read_only=True)
     expected = serializers.IntegerField(read_only=True, allow_null=True)
     started_at = UTCDateTimeField()
@@ -94,14 +94,15 @@ class StartBatchSerializer(StrictSerializer):
         if other in attrs:
             problems[other] = [_("“%(kind)s” is not about these.") % {"kind": kind}]
         for name in sorted({"events", "overwrite", "despite_subscription"} & attrs.keys()):
-            if name not in _PARAMETERS.get(kind, ()):
+            if name not in PARAMETERS.get(kind, ()):
                 problems[name] = [_("“%(kind)s” does not know this.") % {"kind": kind}]
         if problems:
             raise serializers.ValidationError(problems)
         return attrs
 
 
-_PARAMETERS: dict[str, tuple[str, ...]] = {
+#: What else a kind knows.
+PARAMETERS: dict[str, tuple[str, ...]] = {
     BatchKind.SET_WEBHOOK: ("events", "overwrite"),
     BatchKind.DELETE: ("despite_subscription",),
 }
@@ -109,7 +110,7 @@ _PARAMETERS: dict[str, tuple[str, ...]] = {
 
 def parameters_of(given: dict[str, Any]) -> dict[str, Any]:
     """Those of the batch's kind that were given."""
-    return {name: given[name] for name in _PARAMETERS.get(given["kind"], ()) if name in given}
+    return {name: given[name] for name in PARAMETERS.get(given["kind"], ()) if name in given}
 
 
 class StoppedSerializer(serializers.Serializer[Any]):

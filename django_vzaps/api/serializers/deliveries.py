@@ -28,7 +28,7 @@ class DeliverySerializer(serializers.Serializer[Any]):
     attempts = serializers.IntegerField(read_only=True, allow_null=True)
     response_code = serializers.IntegerField(read_only=True, allow_null=True)
     error = KnownTextField()
-    event = LinkField("event", lambda delivery: delivery["event_id"])
+    event = LinkField("event", lambda delivery: delivery["event_id"], allow_null=True)
 
 
 class DeliveryPageSerializer(serializers.Serializer[Any]):

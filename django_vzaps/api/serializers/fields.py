@@ -14,6 +14,9 @@ from rest_framework import serializers
 
 from django_vzaps.api.links import link
 
+#: No white space and no NUL, as a class of characters that is the same one in Python and in JSON Schema.
+PLAIN = r"[^\s\x00\x1c-\x1f\x85\ufeff]"
+
 
 class UTCDateTimeField(serializers.DateTimeField):
     """ISO 8601 in UTC, whatever the site's time zone is."""
@@ -65,8 +68,20 @@ class UsernameField(serializers.CharField):
         return str(value.get_username())  # type: ignore[attr-defined]
 
 
+#: What a field takes of JSON, and the error of which it has the words for all else.
+_JSON_TYPES: tuple[tuple[type[serializers.Field[Any, Any, Any, Any]], type, str], ...] = (
+    (serializers.BooleanField, bool, "invalid"),
+    (serializers.IntegerField, int, "invalid"),
+    (serializers.PrimaryKeyRelatedField, int, "incorrect_type"),
+    (serializers.CharField, str, "invalid"),
+)
+
+
 class StrictSerializer(serializers.Serializer[Any]):
-    """What is not known is an error that names it, and not silently left out."""
+    """What is not known is an error that names it, and not silently left out.
+
+    With ``is_json`` in its context, a value has the type that JSON has for it: 1 is not true, and "1" is not 1.
+    """
 
     def to_internal_value(self, data: Any) -> Any:
         """The values. Raises ``ValidationError``."""
@@ -77,7 +92,37 @@ class StrictSerializer(serializers.Serializer[Any]):
                 expected = ", ".join(sorted(known)) or _("nothing")
                 words = _("There is no such field. Known here: %(names)s.") % {"names": expected}
                 raise serializers.ValidationError({name: [words] for name in unknown})
+            if self.context.get("is_json"):
+                self._refuse_other_types(data)
         return super().to_internal_value(data)
+
+    def _refuse_other_types(self, data: Mapping[Any, Any]) -> None:
+        problems: dict[str, Any] = {}
+        for name, field in self.fields.items():
+            value = data.get(name)
+            if isinstance(field, serializers.ListField) and isinstance(value, list):
+                words = {number: _other_type(field.child, item) for number, item in enumerate(value)}
+                if wrong := {str(number): [word] for number, word in words.items() if word}:
+                    problems[name] = wrong
+            elif word := _other_type(field, value):
+                problems[name] = [word]
+        if problems:
+            raise serializers.ValidationError(problems)
+
+
+def _other_type(field: Any, value: Any) -> str:
+    """What is wrong with the type of ``value``; empty where nothing is, or where the field says it itself."""
+    if value is None:
+        return ""
+    for kind, wanted, code in _JSON_TYPES:
+        if isinstance(field, kind):
+            if wanted is int:
+                # True is an int in Python, and 1.0 is one in JSON.
+                is_right = not isinstance(value, bool) and isinstance(value, int | float) and value == value // 1
+            else:
+                is_right = isinstance(value, wanted)
+            return "" if is_right else str(field.error_messages[code]).format(data_type=type(value).__name__)
+    return ""
 
 
 class NothingSerializer(StrictSerializer):

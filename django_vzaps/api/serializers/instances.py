@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 from rest_framework import serializers
 
 from django_vzaps.api.serializers.fields import (
+    PLAIN,
     KnownTextField,
     LinkField,
     StrictSerializer,
@@ -19,7 +20,7 @@ from django_vzaps.models import Account, Instance
 from django_vzaps.services.webhooks import EVENT_TYPES
 
 #: 3 to 255 characters, none of them a space at an end.
-NAME = r"^[^\s\x00][^\x00]*[^\s\x00]\Z"
+NAME = rf"^{PLAIN}[^\x00]*{PLAIN}\Z"
 
 
 class ConnectionSerializer(serializers.Serializer[Any]):

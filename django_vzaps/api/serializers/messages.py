@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rest_framework import serializers
 
-from django_vzaps.api.serializers.fields import StrictSerializer
+from django_vzaps.api.serializers.fields import PLAIN, StrictSerializer
 from django_vzaps.api.serializers.pairing import PhoneField
 
 
@@ -13,4 +13,4 @@ class SendTextSerializer(StrictSerializer):
 
     phone = PhoneField()
     message = serializers.RegexField(r"^[^\x00]+$", max_length=4000, trim_whitespace=False)
-    reply_to = serializers.RegexField(r"^[^\s\x00]+$", max_length=128, trim_whitespace=False, required=False)
+    reply_to = serializers.RegexField(rf"^{PLAIN}+\Z", max_length=128, trim_whitespace=False, required=False)

@@ -12,7 +12,7 @@ from django_vzaps.search.typed import phone
 from django_vzaps.services.pairing import ASK_EVERY, Progress
 
 #: What :func:`django_vzaps.services.pairing.is_token` takes.
-WATCH = r"^[A-Za-z0-9_-]{16,64}$"
+WATCH = r"^[A-Za-z0-9_-]{16,64}\Z"
 #: How often a program that watches should look, in seconds.
 _LOOK_EVERY = 3
 

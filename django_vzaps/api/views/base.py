@@ -111,7 +111,8 @@ class APIViewSet(GenericViewSet[Any]):
     def body_serializer(self, instance: Any = None, *, partial: bool = False) -> BaseSerializer[Any]:
         """The action's shape, with the body in it."""
         shape = self.bodies.get(self.action, NothingSerializer)
-        return shape(instance, data=self.request.data, partial=partial, context=self.get_serializer_context())
+        context = {**self.get_serializer_context(), "is_json": True}
+        return shape(instance, data=self.request.data, partial=partial, context=context)
 
     def shown(self, serializer: type[BaseSerializer[Any]], row: Any, *, status: int = 200) -> Response:
         """``row`` in this shape."""
@@ -163,6 +164,11 @@ class ListViewSet(APIViewSet):
 
     def filtered(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         """Those that are asked for. Raises :class:`InvalidQuery`."""
+        names = self.filters[self.action].base_filters
+        if empty := [name for name in names if self.request.query_params.get(name) == ""]:
+            # It would find every row, where a program had nothing to put there.
+            words = _("Give a value, or leave it out.")
+            raise InvalidQuery({name: [words] for name in empty})
         filterset = self.filters[self.action](self.request.query_params, queryset=rows, request=self.request)
         if not filterset.is_valid():
             raise InvalidQuery({name: list(words) for name, words in filterset.errors.items()})

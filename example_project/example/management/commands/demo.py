@@ -19,6 +19,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler
 from django.core.wsgi import get_wsgi_application
+from rest_framework.authtoken.models import Token
 
 from django_vzaps.models import Account, Instance
 from django_vzaps.services import webhooks
@@ -34,6 +35,7 @@ The demo is running. Nothing of it reaches WhatsApp or costs money: VZaps is pla
 
   {site}/admin/    the site; user admin, password admin
   {fake}/phone     the phones: scan QR codes, write messages
+  {site}/api/docs/ what programs can do, to try out; it takes the token below
 
 What to try:
   1. In the admin add an instance, and subscribe it.
@@ -42,6 +44,8 @@ What to try:
   4. Create an instance elsewhere: with VZaps' SDK at {fake}, client token
      {token} and client secret {secret}. Then run
      {sync}
+  5. Ask as a program does:
+     curl -H "Authorization: Token {program}" {site}/api/vzaps/instances/
 
 Every start begins afresh. Ctrl-C stops everything.
 """
@@ -76,9 +80,9 @@ class Command(BaseCommand):
             site_url = f"http://{HOST}:{site.server_port}"
             begin_afresh()
             worker = running.enter_context(Worker(point_to(fake_url, site_url)))
-            fill()
+            program = fill()
             running.enter_context(serving(site))
-            self.stdout.write(WELCOME.format(**self._words(site_url, fake_url)))
+            self.stdout.write(WELCOME.format(**self._words(site_url, fake_url), program=program))
             self.stdout.flush()
             while not stop.wait(0.5) and tox in (None, os.getppid()):
                 if worker.exit_code is not None:
@@ -155,17 +159,23 @@ def point_to(fake_url: str, site_url: str) -> dict[str, str]:
     return {f"VZAPS_{key}": value for key, value in chosen.items()}
 
 
-def fill() -> None:
-    """Tables, a superuser, two accounts, their instances, and one connected number that sends its events here."""
+def fill() -> str:
+    """Tables, a superuser, two accounts, their instances, and one connected number that sends its events here.
+
+    Returns the token with which programs log in as the superuser.
+    """
     call_command("migrate", verbosity=0)
     users = get_user_model()._default_manager
-    if not users.filter(username="admin").exists():
-        users.create_superuser("admin", password="admin")  # noqa: S106
+    admin = users.filter(username="admin").first()
+    if admin is None:
+        admin = users.create_superuser("admin", password="admin")  # noqa: S106
+    token, _is_new = Token.objects.get_or_create(user=admin)
     Account.objects.update_or_create(name="franchise", defaults=FRANCHISE)
     call_command("vzaps_sync")
     connected = Instance.objects.present().filter(connected=True).order_by("pk").first()
     if connected is not None:
         webhooks.set(connected, actor=None)
+    return str(token.key)
 
 
 @contextmanager

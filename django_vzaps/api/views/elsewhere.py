@@ -1,0 +1,24 @@
+"""Where there is nothing: said as the API says everything, and not as the project's page for people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import Http404
+from rest_framework.permissions import IsAuthenticated
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from django_vzaps.api.views.base import APIViewSet
+
+
+class ElsewhereViewSet(APIViewSet):
+    permission_classes = (IsAuthenticated,)  # type: ignore[assignment]
+    schema = None
+
+    def known_query(self) -> set[str]:
+        """Any: nothing is here, whatever is asked."""
+        return set(self.request.query_params)
+
+    def nothing(self, request: Request, **kwargs: Any) -> Response:
+        raise Http404
