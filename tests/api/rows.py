@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
-import pytest
-from django.db import connection
 from django.db.models import QuerySet
-from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from django_vzaps.models import (
@@ -73,12 +68,3 @@ def theirs(user: Any, instances: QuerySet[Instance]) -> QuerySet[Instance]:
 def scope_by_owner(settings: Any) -> None:
     """From here on, everybody sees what they own."""
     settings.VZAPS = {**settings.VZAPS, "INSTANCE_SCOPE": "tests.api.rows.theirs"}
-
-
-@contextmanager
-def at_most(count: int) -> Iterator[None]:
-    """Fail where the block needs more queries."""
-    with CaptureQueriesContext(connection) as captured:
-        yield
-    if len(captured) > count:
-        pytest.fail(f"{len(captured)} queries: " + "\n".join(query["sql"][:200] for query in captured))

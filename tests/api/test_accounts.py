@@ -8,6 +8,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from rest_framework.test import APIClient
+from rest_framework.validators import UniqueValidator
 
 from django_vzaps.models import Account
 from django_vzaps.services import client_for
@@ -143,3 +144,13 @@ def test_what_keeps_the_mirror_from_being_kept_is_shown(api: APIClient, branch: 
     shown = api.get(url(branch)).json()
     assert (shown["sync_error"], shown["is_syncing"]) == ("VZaps did not answer in time.", True)
     assert shown["synced_at"].endswith("Z")
+
+
+def test_of_two_that_take_a_name_at_once_one_is_told(
+    api: APIClient, branch: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both looked before either wrote."""
+    monkeypatch.setattr(UniqueValidator, "__call__", lambda *_args: None)
+    assert fields(api.post(LIST, GIVEN, format="json")) == ["name"]
+    other = Account.objects.create(**GIVEN | {"name": "other"})
+    assert fields(api.patch(url(other), {"name": "branch"}, format="json")) == ["name"]

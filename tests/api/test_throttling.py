@@ -7,6 +7,7 @@ from django.contrib.auth.models import User
 from rest_framework.test import APIClient
 from rest_framework.throttling import SimpleRateThrottle
 
+from django_vzaps.api.throttling import PairingThrottle
 from django_vzaps.models import Instance
 from django_vzaps.testing import FakeVZaps
 from tests.api.conftest import ROOT, problem, program_of
@@ -80,11 +81,20 @@ def test_the_projects_rates_count(api: APIClient, instance: Instance, clock: Clo
     assert (refused_after(bill, api, instance), refused_after(pair, api, instance)) == (1, 3)
 
 
-def test_the_project_may_switch_them_off(api: APIClient, instance: Instance, clock: Clock, settings: Any) -> None:
+def test_the_project_may_switch_them_off(
+    api: APIClient, instance: Instance, clock: Clock, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(PairingThrottle, "default_rate", "1/min")
     rates(settings, vzaps_pairing=None)
-    assert refused_after(pair, api, instance, most=70) == 70
+    assert refused_after(pair, api, instance, most=3) == 3
+    rates(settings)
+    assert refused_after(pair, api, instance, most=3) == 1
 
 
-def test_nothing_else_has_a_rate_that_nobody_set(api: APIClient, instance: Instance, clock: Clock) -> None:
-    url = f"{ROOT}instances/{instance.vzaps_id}/subscription/"
-    assert {api.get(url).status_code for _number in range(70)} == {200}
+def test_nothing_else_has_a_rate_that_nobody_set(
+    api: APIClient, instance: Instance, clock: Clock, settings: Any
+) -> None:
+    rates(settings, vzaps_pairing="1/min", vzaps_billing="1/min")
+    root = f"{ROOT}instances/{instance.vzaps_id}/"
+    for path in ("", "subscription/", "session/"):
+        assert {api.get(root + path).status_code for _number in range(3)} == {200}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from drf_spectacular.plumbing import append_meta, is_jsonschema_compliant
+from drf_spectacular.plumbing import append_meta
+from drf_spectacular.settings import spectacular_settings
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
@@ -66,7 +67,8 @@ def by_kind(schema: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]
     for kind in BatchKind:
         about = "accounts" if kind == BatchKind.SYNC_ACCOUNT else "instances"
         names = ("kind", about, *PARAMETERS.get(kind, ()))
-        only = {"const": kind.value} if is_jsonschema_compliant() else {"pattern": f"^{kind.value}$"}
+        is_3_0 = spectacular_settings.OAS_VERSION.startswith("3.0")
+        only = {"pattern": f"^{kind.value}$"} if is_3_0 else {"const": kind.value}
         properties = {name: schema["properties"][name] for name in names} | {"kind": {"type": "string", **only}}
         yield (
             kind.value,

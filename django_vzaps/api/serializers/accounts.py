@@ -70,7 +70,12 @@ class AccountSerializer(StrictSerializer):
         """Only what was given: syncs write the other columns meanwhile."""
         for name, value in validated_data.items():
             setattr(instance, name, Secret(value) if name in ("client_token", "client_secret") else value)
-        instance.save(update_fields=None if instance.pk is None else list(validated_data))
+        try:
+            with transaction.atomic():
+                instance.save(update_fields=None if instance.pk is None else list(validated_data))
+        except IntegrityError:
+            # Somebody took the name after it was looked at.
+            raise serializers.ValidationError({"name": [UniqueValidator.message]}, code="unique") from None
         return instance
 
 

@@ -1,0 +1,110 @@
+"""What is wrong with a request is said by name."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any, Final
+from urllib.parse import quote
+
+from tests.api.conftest import ROOT, problem
+from tests.api.world import World, world
+
+__all__ = ["world"]
+
+
+def errors(response: Any) -> list[tuple[str, str]]:
+    return [(error["in"], error["field"]) for error in problem(response, "invalid")["errors"]]
+
+
+WRONG: Final[list[tuple[str, Any, list[str]]]] = [
+    ("instances/", {"name": "ab"}, ["name"]),
+    ("instances/", {"name": "Branch\n"}, ["name"]),
+    ("instances/", {"name": "Branch", "color": 1, "size": 2}, ["color", "size"]),
+    ("instances/", {"name": "Branch", "events": ["Message", "Nothing"]}, ["events.1"]),
+    ("instances/", {"name": "Branch", "owner": "nobody"}, ["owner"]),
+    ("instances/", {"name": "Branch", "account": 10**30}, ["account"]),
+    ("instances/", {"name": ["Branch"], "reject_calls": "perhaps"}, ["name", "reject_calls"]),
+    ("instances/", {"name": "Branch", "labels": ["a"]}, ["labels"]),
+    ("instances/", [], [""]),
+    ("instances/", "name", [""]),
+    ("instances/{id}/messages/", {"phone": "12", "message": ""}, ["phone", "message"]),
+    ("instances/{id}/messages/", {"phone": "no number at all", "message": "x\x00"}, ["phone", "message"]),
+    ("instances/{id}/messages/", {}, ["phone", "message"]),
+    ("instances/{id}/session/qr/", {"watch": "short"}, ["watch"]),
+    ("instances/{id}/webhook/apply/", {"events": []}, ["events"]),
+    ("batches/", {"kind": "restart"}, ["instances"]),
+    ("batches/", {"kind": "restart", "instances": ["{id}", "VZnone"]}, ["instances.1"]),
+    ("batches/", {"kind": "restart", "instances": ["\x00", "a/b"]}, ["instances.0", "instances.1"]),
+    ("batches/", {"kind": "subscribe", "instances": ["{id}"]}, ["kind"]),
+    ("accounts/", {"name": " x"}, ["name"]),
+]
+
+
+def test_what_is_wrong_is_named(world: World) -> None:
+    for path, body, fields in WRONG:
+        assert set(errors(world.send("post", path, body))) == {("body", field) for field in fields}, (path, body)
+    assert world.fake.calls == []
+
+
+WRONG_IN_THE_ADDRESS: Final = [
+    ("instances/?foo=1", "foo"),
+    ("instances/?page=0", "page"),
+    ("instances/?page_size=501", "page_size"),
+    ("instances/?page_size=ten", "page_size"),
+    ("instances/?connection=up", "connection"),
+    ("instances/?account=x", "account"),
+    ("instances/?account=1.5", "account"),
+    ("instances/?account=1e2", "account"),
+    ("instances/?ordering=token", "ordering"),
+    ("instances/{id}/?foo=1", "foo"),
+    ("instances/{id}/deliveries/?page=51", "page"),
+    ("instances/{id}/deliveries/?status=sent", "status"),
+    ("instances/{id}/session/qr/?watch=short", "watch"),
+    ("accounts/?search=x", "search"),
+    ("events/?received_after=yesterday", "received_after"),
+    ("events/?page=2", "page"),
+    ("operations/?batch=1", "batch"),
+    ("operations/?is_settled=maybe", "is_settled"),
+    ("batches/?state=done", "state"),
+    ("health/?max_backlog_age=0", "max_backlog_age"),
+    ("health/?max_disconnected=-1", "max_disconnected"),
+]
+
+
+def test_what_is_wrong_in_the_address_is_named(world: World) -> None:
+    for path, field in WRONG_IN_THE_ADDRESS:
+        assert errors(world.send("get", path)) == [("query", field)], path
+
+
+def test_what_is_known_is_named_too(world: World) -> None:
+    detail = problem(world.api.get(f"{ROOT}events/?foo=1&page_size=2"), "invalid")["errors"][0]["detail"]
+    assert detail.startswith("There is no such parameter. Known here: chat, cursor, instance, message_id, page_size,")
+    detail = problem(world.ask("restart/", {"force": 1}), "invalid")["detail"]
+    assert detail == "force: There is no such field. Known here: nothing."
+
+
+CURSORS: Final = ["x", "cD1hYmM=", "cD0=", "bz05OTk5OTk5", "cD05OTk5OTk5OTk5OTk5OTk5OTk5OTk5OTk5", "\x00"]
+
+
+def test_a_cursor_that_nobody_gave_out_leads_nowhere(world: World) -> None:
+    for cursor, path in product(CURSORS, ("events", "operations", "batches")):
+        response = world.api.get(f"{ROOT}{path}/", {"cursor": cursor})
+        assert response.status_code in (200, 404), (cursor, response.content)
+        if response.status_code == 404:
+            problem(response, "not-found")
+
+
+def test_a_page_beyond_the_last_is_not_found(world: World) -> None:
+    problem(world.api.get(f"{ROOT}instances/?page=2"), "not-found")
+    problem(world.api.get(f"{ROOT}instances/?page=999999999"), "not-found")
+
+
+SEARCHES: Final = ["\x00", "\ud800", "*", "#", "#99999999999999999999", "%", "\\", "+", "é" * 5000]
+
+
+def test_what_no_row_can_have_finds_none(world: World) -> None:
+    for text in (quote(search, errors="surrogatepass") for search in SEARCHES):
+        for path in (f"instances/?search={text}", f"events/?search={text}", f"events/?instance={text}&chat={text}"):
+            assert world.api.get(ROOT + path).status_code == 200, path
+        for path in (f"instances/?owner={text}", f"operations/?instance={text}", f"events/?message_id={text}"):
+            assert world.api.get(ROOT + path).json()["results"] == [], path
