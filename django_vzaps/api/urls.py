@@ -105,9 +105,9 @@ urlpatterns = [
     path("batches/<uuid:public_id>/retry/", BatchViewSet.as_view({"post": "retry"}), name="batch-retry"),
     path("batches/<uuid:public_id>/stop/", BatchViewSet.as_view({"post": "stop"}), name="batch-stop"),
     path("health/", HealthViewSet.as_view({"get": "retrieve"}), name="health"),
-    # With a slash at the end, so that Django still leads there who forgot it.
+    # Also without a slash at the end: Django would lead there, and most clients would make a GET of a POST on the way.
     re_path(
-        r"^(?:.*/)?$",
+        r"^.*$",
         ElsewhereViewSet.as_view(dict.fromkeys(("get", "post", "put", "patch", "delete"), "nothing")),
         name="elsewhere",
     ),

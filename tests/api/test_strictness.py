@@ -88,7 +88,7 @@ def test_nobody_learns_what_there_is_not(db: None) -> None:
     problem(APIClient().get(f"{ROOT}no/such/thing/"), "not-authenticated")
 
 
-def test_a_forgotten_slash_leads_to_the_right_place(api: APIClient) -> None:
-    answer = api.get(f"{ROOT}events")
-
-    assert (answer.status_code, answer["Location"]) == (301, f"{ROOT}events/")
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_who_forgets_the_slash_is_told_and_led_nowhere(api: APIClient, method: str) -> None:
+    """A redirect would have most clients make a GET of a POST: "created" would answer with a list."""
+    assert "slash" in problem(getattr(api, method)(f"{ROOT}instances"), "not-found")["detail"]
