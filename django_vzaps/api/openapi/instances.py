@@ -63,7 +63,7 @@ DESCRIBED: Final[Descriptions] = {
                 ),
                 202: FOLLOW,
             },
-            problems=CHANGING | KEYED - {"instance-removed"},
+            problems=(CHANGING | KEYED) - {"instance-removed"},
             bodies={
                 "Only a name": {"name": "Front desk"},
                 "With everything": {
