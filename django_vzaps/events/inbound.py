@@ -14,7 +14,7 @@ from django_vzaps.events import parsing
 from django_vzaps.events.parsing import Jid, JidKind
 from django_vzaps.exceptions import VZapsError
 from django_vzaps.models import Event, Instance, Operation, OperationOutcome
-from django_vzaps.services import OutcomeUnknown, messages
+from django_vzaps.services import IdempotencyKeyReused, OutcomeUnknown, messages
 
 
 class NoAddress(VZapsError):
@@ -114,17 +114,22 @@ class InboundEvent:
         self._replies += 1
         again = (self.replays,) if self.replays else ()
         key = _key(self.record.pk, self.handler, self._replies, *again)
-        operation = messages.send_text(
-            self.instance, phone=address, message=text, reply_to=reply_to, idempotency_key=key
-        )
+        operation = self._sent_under(key, phone=address, message=text, reply_to=reply_to)
         while operation.outcome == OperationOutcome.FAILED:  # in an earlier attempt: nothing was sent
             key = _key(key, operation.pk)
-            operation = messages.send_text(
-                self.instance, phone=address, message=text, reply_to=reply_to, idempotency_key=key
-            )
+            operation = self._sent_under(key, phone=address, message=text, reply_to=reply_to)
         if operation.outcome != OperationOutcome.SUCCEEDED:
             raise OutcomeUnknown(_("It is not known whether an earlier attempt sent this reply."), operation=operation)
         return operation
+
+    def _sent_under(self, key: str, **message: Any) -> Operation:
+        """The key stands for the place of a reply: an attempt that has other words by now has replied all the same."""
+        try:
+            return messages.send_text(self.instance, idempotency_key=key, **message)
+        except IdempotencyKeyReused as error:
+            if error.operation is None:
+                raise
+            return error.operation
 
 
 def reply_keys(pk: int, handler: str, *, replays: int = 0, most: int = 3) -> list[str]:

@@ -100,6 +100,28 @@ def test_a_handler_that_fails_after_its_reply_does_not_send_it_again(paired: Ins
     assert Event.objects.get(pk=received.pk).state == EventState.DONE
 
 
+def test_a_reply_that_has_other_words_on_the_next_attempt_is_not_sent_again(
+    paired: Instance, fake_vzaps: FakeVZaps
+) -> None:
+    attempts: list[str] = []
+
+    @on("Message", atomic=False)
+    def answer(event: MessageEvent) -> None:
+        if event.is_from_me:
+            return
+        attempts.append(event.text)
+        event.reply(f"attempt {len(attempts)}" * len(attempts))
+        if len(attempts) < 2:
+            raise RuntimeError("after the reply")
+
+    fake_vzaps.receive(paired.vzaps_id, "ping")
+    received = Event.objects.get(type="Message", payload__contains="ping")
+    handle_again(paired, received)
+
+    assert [sent.text for sent in fake_vzaps.sent_messages(paired.vzaps_id)] == ["attempt 1"]
+    assert (len(attempts), Event.objects.get(pk=received.pk).state) == (2, EventState.DONE)
+
+
 def test_a_reply_that_was_refused_is_sent_by_the_next_attempt(paired: Instance, fake_vzaps: FakeVZaps) -> None:
     @on("Message", atomic=False)
     def answer(event: MessageEvent) -> None:
