@@ -23,9 +23,9 @@ from rest_framework import exceptions
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from django_vzaps import services
+from django_vzaps import scope, services
 from django_vzaps.api.serializers.operations import OperationSerializer
-from django_vzaps.models import Operation
+from django_vzaps.models import Instance, Operation
 from django_vzaps.services import VZapsError
 from django_vzaps.services.failures import FailureKind, failure_of
 
@@ -242,9 +242,17 @@ def _response(body: dict[str, Any], *, status: int) -> Response:
 
 
 def _operation(operation: Operation | None, request: Request) -> dict[str, Any]:
-    if operation is None:
+    if operation is None or not _may_see(request.user, operation):
         return {}
     return {"operation": OperationSerializer(operation, context={"request": request}).data}
+
+
+def _may_see(user: Any, operation: Operation) -> bool:
+    """Whether it is, still, about an instance of theirs: a key may be older than that."""
+    if not scope.is_set():
+        return True
+    rows = Operation.objects.filter(pk=operation.pk)
+    return scope.about(user, rows, Instance.objects.all(), actor_lookup="actor").exists()
 
 
 def _fields(detail: Any, place: str, path: str = "") -> Iterator[dict[str, str]]:
