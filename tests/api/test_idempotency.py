@@ -9,6 +9,7 @@ from typing import Any, Final, cast
 
 import pytest
 from django.contrib.auth.models import User
+from django.utils import timezone
 from rest_framework.request import Request as DRFRequest
 from rest_framework.test import APIClient
 
@@ -181,6 +182,13 @@ def test_a_key_stands_for_one_instance(ready: Instance, api: APIClient, account:
     problem(RESTART.ask(api, other), "idempotency-key-reused")
 
 
+def test_a_key_stands_for_one_account(ready: Instance, api: APIClient, fake_vzaps: FakeVZaps) -> None:
+    other = Account.objects.create(name="other", client_token="other-token", client_secret="other-secret")
+    assert CREATE.ask(api, ready, name="Another", account=ready.account_id).status_code == 201
+    problem(CREATE.ask(api, ready, name="Another", account=other.pk), "idempotency-key-reused")
+    assert len(fake_vzaps.calls_to("create")) == 1
+
+
 def test_without_a_key_it_is_done_again(ready: Instance, api: APIClient, fake_vzaps: FakeVZaps) -> None:
     for _number in range(2):
         assert RESTART.ask(api, ready, key=None).status_code == 200
@@ -273,6 +281,8 @@ def test_what_is_gone_can_be_asked_about_by_whoever_removed_it_only(
     problem(DELETE.ask(api, ready, key="another"), "instance-removed")
     problem(DELETE.ask(api, ready, key=None), "instance-removed")
     problem(RESTART.ask(api, ready), "instance-removed")
+    other = Instance.objects.create(account=ready.account, vzaps_id="VZgone", name="Gone", removed_at=timezone.now())
+    problem(DELETE.ask(api, other), "instance-removed")
     assert len(fake_vzaps.calls_to("delete")) == 1
 
 
