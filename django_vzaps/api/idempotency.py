@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import uuid
-from typing import Final
+from hashlib import sha256
+from typing import Any, Final
 
 from django.utils.translation import gettext as _
 from rest_framework.request import Request
@@ -14,6 +15,7 @@ from django_vzaps.api.problems import InvalidHeader
 HEADER: Final = "Idempotency-Key"
 #: With what is put before it, it has to fit into a column.
 PATTERN: Final = r"^[\x21-\x7e]{1,150}$"
+_LONGEST: Final = 64
 _BATCHES: Final = uuid.UUID("5c4a7f9e-9f3b-4f55-8f43-0a2f3f6a2c11")
 
 
@@ -27,7 +29,13 @@ def key_of(request: Request) -> str | None:
         return None
     if not re.fullmatch(PATTERN, given):
         raise InvalidHeader({HEADER: [_("Give 1 to 150 printable ASCII characters without spaces, such as a UUID.")]})
-    return f"api:{request.user.pk}:{given}"
+    return f"api:{_name_of(request.user)}:{given}"
+
+
+def _name_of(user: Any) -> str:
+    """The user's primary key, where that ends where the key begins and leaves it room; else what stands for it."""
+    name = str(user.pk)
+    return name if len(name) <= _LONGEST and ":" not in name else sha256(name.encode()).hexdigest()
 
 
 def batch_id_of(request: Request) -> uuid.UUID | None:

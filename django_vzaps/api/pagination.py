@@ -13,6 +13,8 @@ from django_vzaps.api.problems import InvalidQuery
 
 LARGEST_PAGE: Final = 500
 _SIZE: Final = "page_size"
+#: Longer than any id.
+_DIGITS: Final = 30
 
 
 class Pages(pagination.PageNumberPagination):
@@ -54,7 +56,7 @@ class Cursors(pagination.CursorPagination):
 
 
 def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit()
+    return text.isascii() and text.isdigit() and len(text) <= _DIGITS
 
 
 def _number(request: Request, name: str, default: int, *, most: int | None = None) -> int:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from django.conf import settings
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import (
+    PermissionDenied,
+    RequestDataTooBig,
+    SuspiciousOperation,
+    TooManyFieldsSent,
+)
 from django.core.signals import got_request_exception
 from django.http import Http404
 from django.utils.log import log_response
@@ -17,9 +23,9 @@ from rest_framework import exceptions
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from django_vzaps import services
+from django_vzaps import scope, services
 from django_vzaps.api.serializers.operations import OperationSerializer
-from django_vzaps.models import Operation
+from django_vzaps.models import Instance, Operation
 from django_vzaps.services import VZapsError
 from django_vzaps.services.failures import FailureKind, failure_of
 
@@ -140,6 +146,8 @@ def answer(error: Exception, context: Mapping[str, Any]) -> Response:
             return _problem("not-found", _("There is nothing here, or nothing that you may see."))
         case PermissionDenied():
             return _problem("permission-denied", _("You do not have the permission to do this."))
+        case SuspiciousOperation():
+            return _suspicious(error, request)
         case exceptions.APIException():
             return _of_framework(error)
         case _:
@@ -185,6 +193,20 @@ def _of_framework(error: exceptions.APIException) -> Response:
     return response
 
 
+def _suspicious(error: SuspiciousOperation, request: Request) -> Response:
+    """What Django refuses by itself, such as more than the project's limits; logged as Django does it."""
+    logger = logging.getLogger(f"django.security.{type(error).__name__}")
+    logger.error(str(error), exc_info=error, extra={"status_code": 400, "request": request._request})
+    match error:
+        case RequestDataTooBig():
+            place, words = "body", _("This is longer than this site takes.")
+        case TooManyFieldsSent():
+            place, words = "query", _("These are more parameters than this site takes.")
+        case _:
+            place, words = "header", _("This site does not take such a request.")
+    return _problem("invalid", words, errors=[{"in": place, "field": "", "code": "invalid", "detail": words}])
+
+
 def _unexpected(error: Exception, context: Mapping[str, Any]) -> Response:
     if settings.DEBUG_PROPAGATE_EXCEPTIONS:
         raise error
@@ -220,9 +242,17 @@ def _response(body: dict[str, Any], *, status: int) -> Response:
 
 
 def _operation(operation: Operation | None, request: Request) -> dict[str, Any]:
-    if operation is None:
+    if operation is None or not _may_see(request.user, operation):
         return {}
     return {"operation": OperationSerializer(operation, context={"request": request}).data}
+
+
+def _may_see(user: Any, operation: Operation) -> bool:
+    """Whether it is, still, about an instance of theirs: a key may be older than that."""
+    if not scope.is_set():
+        return True
+    rows = Operation.objects.filter(pk=operation.pk)
+    return scope.about(user, rows, Instance.objects.all(), actor_lookup="actor").exists()
 
 
 def _fields(detail: Any, place: str, path: str = "") -> Iterator[dict[str, str]]:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from io import BytesIO
 from typing import Any, Final
 
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
 from django.utils.translation import gettext as _
 from rest_framework import parsers, renderers
 from rest_framework.exceptions import ParseError
@@ -34,16 +37,29 @@ class JSONRenderer(renderers.JSONRenderer):
 
 
 class JSONParser(parsers.JSONParser):
-    """Refuses what something behind it would give up on: what is nested too deeply, and numbers without an end."""
+    """Refuses what something behind it would give up on: what is nested too deeply, and numbers without an end.
+
+    Also what is longer than ``DATA_UPLOAD_MAX_MEMORY_SIZE``, which Django does not look at where a stream is read.
+    """
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None) -> Any:
-        """The body decoded. Raises ``ParseError``."""
+        """The body decoded. Raises ``ParseError`` and ``RequestDataTooBig``."""
+        # JSON is in UTF-8, whatever the header says: there are codecs that unpack or run what they are given.
+        context = {**(parser_context or {}), "encoding": "utf-8"}
         try:
-            data = super().parse(stream, media_type, parser_context)
+            data = super().parse(BytesIO(_read(stream)), media_type, context)
             _check(data, DEEPEST)
         except RecursionError:
             raise ParseError(_too_deep()) from None
         return data
+
+
+def _read(stream: Any) -> bytes:
+    most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    body: bytes = stream.read() if most is None else stream.read(most + 1)
+    if most is not None and len(body) > most:
+        raise RequestDataTooBig("Request body exceeded settings.DATA_UPLOAD_MAX_MEMORY_SIZE.")
+    return body
 
 
 def _check(value: Any, levels: int) -> None:

@@ -62,6 +62,7 @@ def create(
             "auto_read_messages": auto_read_messages,
             "labels": dict(labels or {}),
             "owner": None if owner is None else owner.pk,
+            **({} if events is None else {"events": sorted(events)}),
         },
         baseline={} if planned is None else {"webhook": planned.record},
         idempotency_key=idempotency_key,

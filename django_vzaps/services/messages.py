@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.utils.crypto import salted_hmac
+
 from django_vzaps.models import Instance, Operation, OperationKind
 from django_vzaps.services.attempts import Actor, carry_out, open_operation
 from django_vzaps.services.clients import client_for, token_of
@@ -20,9 +22,10 @@ def send_text(
 ) -> Operation:
     """Send a text to ``phone`` (digits, or a group id); ``operation.answer["message_id"]`` is its id.
 
-    Accepted is not delivered: delivery arrives as ``ReadReceipt`` (API.md section 9). The text itself is not recorded.
-    A second call with the same ``idempotency_key`` sends nothing and returns the first one's operation, however that
-    ended. Raises :class:`ChangeFailed` or :class:`OutcomeUnknown`.
+    Accepted is not delivered: delivery arrives as ``ReadReceipt`` (API.md section 9). The text itself is not recorded;
+    with an ``idempotency_key``, which stands for this text alone, a keyed fingerprint of it is. A second call with the
+    same key sends nothing and returns the first one's operation, however that ended. Raises :class:`ChangeFailed` or
+    :class:`OutcomeUnknown`.
     """
     api = client_for(instance)
     opened = open_operation(
@@ -30,7 +33,12 @@ def send_text(
         actor=actor,
         account=instance.account,
         instance=instance,
-        parameters={"phone": phone, "characters": len(message), "reply_to": reply_to},
+        parameters={
+            "phone": phone,
+            "characters": len(message),
+            "reply_to": reply_to,
+            **({} if idempotency_key is None else {"fingerprint": _fingerprint(message)}),
+        },
         idempotency_key=idempotency_key,
     )
     operation = opened.operation
@@ -50,3 +58,8 @@ def send_text(
         answer=lambda answer: {"message_id": answer.message_id},
     )
     return operation
+
+
+def _fingerprint(message: str) -> str:
+    """By which another text is told from this one; without ``SECRET_KEY`` no text can be tried against it."""
+    return salted_hmac(__name__, message, algorithm="sha256").hexdigest()

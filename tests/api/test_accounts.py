@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -14,8 +15,10 @@ from django_vzaps.models import Account
 from django_vzaps.services import client_for
 from django_vzaps.services.clients import forget_clients
 from django_vzaps.testing import FakeVZaps
-from tests.api.conftest import ROOT, problem
+from django_vzaps.testing.wire import Answer, Request
+from tests.api.conftest import ROOT, problem, program_of
 from tests.api.rows import make
+from tests.services.conftest import during
 
 LIST = f"{ROOT}accounts/"
 GIVEN = {"name": "branch", "client_token": "branch-client-token", "client_secret": "branch-client-secret"}
@@ -154,3 +157,24 @@ def test_of_two_that_take_a_name_at_once_one_is_told(
     assert fields(api.post(LIST, GIVEN, format="json")) == ["name"]
     other = Account.objects.create(**GIVEN | {"name": "other"})
     assert fields(api.patch(url(other), {"name": "branch"}, format="json")) == ["name"]
+
+
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_an_account_stays_while_an_instance_of_it_may_come(
+    is_lost: bool, api: APIClient, operator: User, branch: Account, fake_vzaps: FakeVZaps
+) -> None:
+    answers: list[Any] = []
+
+    def delete_meanwhile(_request: Request, _answer: Answer) -> None:
+        answers.append(program_of(operator).delete(url(branch)))
+
+    fake_vzaps.add_account(GIVEN["client_token"], GIVEN["client_secret"])
+    during(fake_vzaps, "create", delete_meanwhile)
+    if is_lost:
+        fake_vzaps.faults.add("create", drop=True)
+    made = api.post(f"{ROOT}instances/", {"name": "Desk", "account": branch.pk}, format="json")
+    assert made.status_code == (202 if is_lost else 201)
+    if is_lost:
+        answers.append(api.delete(url(branch)))
+    for answer in answers:
+        assert "not known yet" in problem(answer, "in-use")["detail"]

@@ -211,6 +211,31 @@ def test_of_others_batches_one_sees_what_one_may_see(account: Account, api_with:
     problem(client.get(f"{LIST}{hidden.public_id}/"), "not-found")
 
 
+def test_of_others_batches_one_changes_what_one_may_see(
+    account: Account, api_with: ClientWith, settings: Any, fake_vzaps: FakeVZaps
+) -> None:
+    scope_by_owner(settings)
+    client = api_with("view_batch", "view_instance", "restart_instance")
+    mine, theirs = make(account, "mine", owner=User.objects.get()), make(account, "theirs")
+    waiting, failed = batch(mine, theirs, state="waiting"), batch(mine, theirs)
+    assert client.post(f"{LIST}{waiting.public_id}/stop/").json() == {"stopped": 1}
+    assert dict(waiting.items.values_list("instance__name", "state")) == {"mine": "stopped", "theirs": "waiting"}
+    again = client.post(f"{LIST}{failed.public_id}/retry/").json()
+    items_of = Batch.objects.get(public_id=again["id"]).items
+    assert [item.instance for item in items_of.select_related("instance")] == [mine]
+
+
+def test_accounts_of_others_batches_are_seen_by_whoever_may_see_accounts(
+    account: Account, api_with: ClientWith, settings: Any
+) -> None:
+    scope_by_owner(settings)
+    made = Batch.objects.create(kind=BatchKind.SYNC_ACCOUNT, actor=User.objects.create_user("other"))
+    made.items.create(account=account)
+    url = f"{LIST}{made.public_id}/"
+    problem(api_with("view_batch").get(url), "not-found")
+    assert [row["account"] for row in items(api_with("view_batch", "view_account"), url)] == [account.pk]
+
+
 def test_a_filter_tells_nothing_of_what_one_may_not_see(account: Account, api_with: ClientWith, settings: Any) -> None:
     scope_by_owner(settings)
     client = api_with("view_batch")

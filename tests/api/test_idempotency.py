@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import uuid
 from itertools import product
-from typing import Any, Final
+from types import SimpleNamespace
+from typing import Any, Final, cast
 
 import pytest
 from django.contrib.auth.models import User
+from django.utils import timezone
+from rest_framework.request import Request as DRFRequest
 from rest_framework.test import APIClient
 
+from django_vzaps.api.idempotency import key_of
 from django_vzaps.models import Account, Batch, Instance, Operation
 from django_vzaps.testing import FakeVZaps
 from django_vzaps.testing.wire import Answer, Request
-from tests.api.conftest import ROOT, problem, program_of
+from tests.api.conftest import ROOT, ClientWith, problem, program_of
+from tests.api.rows import scope_by_owner
 from tests.services.conftest import during
 
 KEY: Final = "b5c1d0d6-4d0a-4f4e-9c55-1f2a0c8d4e11"
@@ -117,7 +122,8 @@ def test_a_key_stands_for_one_kind_of_change(
         (CREATE, {"name": "Somebody else"}),
         (CREATE, {"name": "Another", "labels": {"floor": 3}}),
         (SEND, {"phone": "5511999990001", "message": "Good morning"}),
-        (SEND, {"phone": PHONE, "message": "Good evening, all"}),
+        (SEND, {"phone": PHONE, "message": "Good evening"}),  # as long as the first
+        (CREATE, {"name": "Another", "labels": {"floor": 2}, "events": ["Message"]}),
         (APPLY, {"events": ["Message"]}),
     ],
     ids=repr,
@@ -131,10 +137,56 @@ def test_a_key_stands_for_one_set_of_values(
     assert fake_vzaps.calls == []
 
 
+def test_keys_of_users_with_any_primary_key_do_not_meet() -> None:
+    """Such as names or addresses, which may be long and have any character; each key fits into its column."""
+
+    def key(pk: object, given: str) -> str:
+        request = SimpleNamespace(headers={"Idempotency-Key": given}, user=SimpleNamespace(pk=pk))
+        return str(key_of(cast("DRFRequest", request)))
+
+    long = "x" * 254
+    asked = [(1, "1:x"), ("1:1", "x"), ("1", "x"), ("1:", "x"), (uuid.uuid4(), "x"), (long, "k" * 150), (long[1:], "x")]
+    keys = [key(pk, given) for pk, given in asked]
+    assert len(set(keys)) == len(asked)
+    assert max(map(len, keys)) <= 255
+    assert keys[0] == "api:1:1:x"
+
+
+def test_who_may_no_longer_see_what_they_created_is_told_so_and_not_shown_it(
+    account: Account, api: APIClient, api_with: ClientWith, settings: Any, fake_vzaps: FakeVZaps
+) -> None:
+    scope_by_owner(settings)
+    client = api_with("add_instance", "restart_instance", "view_instance")
+    name = User.objects.get(username__startswith="program").username
+
+    def create(key: str, **body: Any) -> Any:
+        headers = {"Idempotency-Key": key}
+        return client.post(f"{ROOT}instances/", {"name": "Branch", **body}, format="json", headers=headers)
+
+    # Nobody's from the beginning: the answer to the creation itself still says what it is.
+    assert create("nobodys").json()["owner"] is None
+    first = create("mine", owner=name)
+    assert create("mine", owner=name).json() == first.json()
+    Instance.objects.update(owner=User.objects.get(username="operator"), phone="5511999990001")
+    for again in (create("nobodys"), create("mine", owner=name)):
+        body = problem(again, "not-found")
+        assert "created before" in body["detail"]
+        assert "operation" not in body
+    assert "operation" not in problem(create("mine", owner=name, labels={"a": 1}), "idempotency-key-reused")
+    assert len(fake_vzaps.calls_to("create")) == 2
+
+
 def test_a_key_stands_for_one_instance(ready: Instance, api: APIClient, account: Account) -> None:
     RESTART.ask(api, ready)
     other = Instance.objects.create(account=account, vzaps_id="VZother", name="Other")
     problem(RESTART.ask(api, other), "idempotency-key-reused")
+
+
+def test_a_key_stands_for_one_account(ready: Instance, api: APIClient, fake_vzaps: FakeVZaps) -> None:
+    other = Account.objects.create(name="other", client_token="other-token", client_secret="other-secret")
+    assert CREATE.ask(api, ready, name="Another", account=ready.account_id).status_code == 201
+    problem(CREATE.ask(api, ready, name="Another", account=other.pk), "idempotency-key-reused")
+    assert len(fake_vzaps.calls_to("create")) == 1
 
 
 def test_without_a_key_it_is_done_again(ready: Instance, api: APIClient, fake_vzaps: FakeVZaps) -> None:
@@ -229,6 +281,8 @@ def test_what_is_gone_can_be_asked_about_by_whoever_removed_it_only(
     problem(DELETE.ask(api, ready, key="another"), "instance-removed")
     problem(DELETE.ask(api, ready, key=None), "instance-removed")
     problem(RESTART.ask(api, ready), "instance-removed")
+    other = Instance.objects.create(account=ready.account, vzaps_id="VZgone", name="Gone", removed_at=timezone.now())
+    problem(DELETE.ask(api, other), "instance-removed")
     assert len(fake_vzaps.calls_to("delete")) == 1
 
 

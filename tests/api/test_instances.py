@@ -284,3 +284,17 @@ def test_an_unsettled_charge_keeps_an_instance_from_being_deleted(
     lost = api.post(url(instance, "subscribe/"))
     refused = problem(api.delete(url(instance)), "subscription-active")
     assert refused["operation"]["url"] == lost["Location"]
+
+
+def test_whose_it_is_does_not_hang_on_what_vzaps_never_answered(
+    api: APIClient, instance: Instance, operator: User, fake_vzaps: FakeVZaps
+) -> None:
+    def owner_after(status: int) -> Any:
+        response = api.patch(url(instance), {"name": "Back office", "owner": "operator"}, format="json")
+        assert response.status_code == status
+        return Instance.objects.get().owner
+
+    fake_vzaps.faults.add("update", status=422)
+    assert owner_after(422) is None  # nothing was changed
+    fake_vzaps.faults.add("update", drop=True)
+    assert owner_after(202) == operator  # the operation that is to be followed does not know of it

@@ -41,6 +41,19 @@ def test_the_text_is_kept_nowhere(url: str, api: APIClient) -> None:
     assert TEXT not in json.dumps(list(Operation.objects.values()), default=str)
 
 
+def test_under_a_key_a_fingerprint_is_kept_that_nobody_else_can_make(url: str, api: APIClient, settings: Any) -> None:
+    def fingerprint(key: str) -> str:
+        body = {"phone": "5511999990000", "message": TEXT}
+        response = api.post(url, body, format="json", headers={"Idempotency-Key": key})
+        return str(response.json()["parameters"]["fingerprint"])
+
+    first = fingerprint("a")
+    assert fingerprint("b") == first
+    settings.SECRET_KEY = "another"
+    assert fingerprint("c") != first
+    assert TEXT not in json.dumps(list(Operation.objects.values()), default=str)
+
+
 @pytest.mark.parametrize("phone", ["+55 (11) 99999-0000", "5511 99999 0000", "+5511999990000"])
 def test_a_number_is_taken_as_people_write_it(phone: str, url: str, api: APIClient, fake_vzaps: FakeVZaps) -> None:
     send(api, url, phone=phone)

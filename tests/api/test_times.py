@@ -11,7 +11,7 @@ from rest_framework.test import APIClient
 
 from django_vzaps.models import Account, Instance
 from tests.api.conftest import ROOT
-from tests.api.rows import make
+from tests.api.rows import make, operation
 from tests.api.test_instances import LIST, NOON, url
 
 
@@ -48,3 +48,9 @@ def test_times_that_are_asked_for_are_utc_too(
     for extreme in ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00", "1970-01-01", "2026-11-25T12:00:00Z"):
         assert api.get(f"{ROOT}operations/", {"started_after": extreme}).status_code == 200
     assert found(started_after="9999-12-31") == found(started_before="0001-01-01") == 0
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+05:00", "9999-12-31T23:59:59-05:00", "2026-13-45T00:00", 7])
+def test_a_time_that_utc_does_not_have_is_not_known(moment: Any, api: APIClient, instance: Instance) -> None:
+    row = operation(instance, effect={"cancel_at": moment})
+    assert api.get(f"{ROOT}operations/{row.pk}/").json()["effect"]["cancel_at"] is None

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from itertools import product
 from typing import Any, Final
 from urllib.parse import quote
+
+import pytest
 
 from tests.api.conftest import ROOT, problem
 from tests.api.world import World, world
@@ -48,6 +51,8 @@ def test_what_is_wrong_is_named(world: World) -> None:
 
 WRONG_IN_THE_ADDRESS: Final = [
     ("instances/?foo=1", "foo"),
+    ("instances/?presence=gone&presence=all", "presence"),
+    ("instances/{id}/deliveries/?page=1&page=2", "page"),
     ("instances/?page=0", "page"),
     ("instances/?page_size=501", "page_size"),
     ("instances/?page_size=ten", "page_size"),
@@ -84,10 +89,12 @@ def test_what_is_known_is_named_too(world: World) -> None:
 
 
 CURSORS: Final = ["x", "cD1hYmM=", "cD0=", "bz05OTk5OTk5", "cD05OTk5OTk5OTk5OTk5OTk5OTk5OTk5OTk5", "\x00"]
+#: More digits than Python makes a number of.
+LONG_CURSOR: Final = b64encode(b"p=" + b"9" * 5000).decode()
 
 
 def test_a_cursor_that_nobody_gave_out_leads_nowhere(world: World) -> None:
-    for cursor, path in product(CURSORS, ("events", "operations", "batches")):
+    for cursor, path in product([*CURSORS, LONG_CURSOR], ("events", "operations", "batches")):
         response = world.api.get(f"{ROOT}{path}/", {"cursor": cursor})
         assert response.status_code in (200, 404), (cursor, response.content)
         if response.status_code == 404:
@@ -108,3 +115,28 @@ def test_what_no_row_can_have_finds_none(world: World) -> None:
             assert world.api.get(ROOT + path).status_code == 200, path
         for path in (f"instances/?owner={text}", f"operations/?instance={text}", f"events/?message_id={text}"):
             assert world.api.get(ROOT + path).json()["results"] == [], path
+
+
+def test_what_is_more_than_the_site_takes_is_refused(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    world.settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 100
+    fits, too_long = ('{"name": "Branch"}'.ljust(length) for length in (100, 101))
+
+    def create(body: str) -> Any:
+        return world.api.generic("POST", f"{ROOT}instances/", body, "application/json")
+
+    assert errors(create(too_long)) == [("body", "")]
+    assert world.fake.calls == []
+    assert create(fits).status_code == 201
+    world.settings.DATA_UPLOAD_MAX_MEMORY_SIZE = None
+    assert create(too_long).status_code == 201
+    world.settings.DATA_UPLOAD_MAX_NUMBER_FIELDS = 2
+    assert errors(world.api.get(f"{ROOT}instances/?a=1&b=2&c=3")) == [("query", "")]
+    loggers = [record.name for record in caplog.records if record.name.startswith("django.security")]
+    assert loggers == ["django.security.RequestDataTooBig", "django.security.TooManyFieldsSent"]
+
+
+@pytest.mark.parametrize("charset", ["unicode_escape", "zlib", "utf-16", "latin-1", "none"])
+def test_json_is_in_utf_8_whatever_is_said_of_it(charset: str, world: World) -> None:
+    body = '{"name": "Filiál \\u00e9"}'
+    response = world.api.generic("POST", f"{ROOT}instances/", body, f"application/json; charset={charset}")
+    assert (response.status_code, response.json()["name"]) == (201, "Filiál é")

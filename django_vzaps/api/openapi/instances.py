@@ -63,7 +63,8 @@ DESCRIBED: Final[Descriptions] = {
                 ),
                 202: FOLLOW,
             },
-            problems=(CHANGING | KEYED) - {"instance-removed"},
+            # Not found: what was created before under the same key and has since become somebody else's.
+            problems=(CHANGING | KEYED | {"not-found"}) - {"instance-removed"},
             bodies={
                 "Only a name": {"name": "Front desk"},
                 "With everything": {

@@ -26,10 +26,10 @@ class RememberedMomentField(serializers.Field[Any, Any, Any, Any]):
 
     def to_representation(self, value: Any) -> str | None:
         """As :class:`UTCDateTimeField` has it; None for what is no moment."""
-        moment = None
-        with suppress(ValueError):  # such as the 45th of a month
+        with suppress(ValueError, OverflowError):  # such as the 45th of a month, or a year that UTC does not have
             moment = parse_datetime(value) if isinstance(value, str) else None
-        return None if moment is None else UTCDateTimeField().to_representation(moment)
+            return None if moment is None else UTCDateTimeField().to_representation(moment)
+        return None
 
 
 class EffectSerializer(serializers.Serializer[Any]):

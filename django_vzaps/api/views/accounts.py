@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+from django.db import IntegrityError, transaction
 from django.db.models import ProtectedError
 from django.http import Http404
 from django.utils.translation import gettext as _
@@ -15,8 +18,10 @@ from django_vzaps.api.problems import Problem
 from django_vzaps.api.serializers.accounts import AccountSerializer, CredentialsCheckedSerializer
 from django_vzaps.api.serializers.batches import BatchSerializer
 from django_vzaps.api.views.base import ListViewSet
-from django_vzaps.models import Account, Batch, BatchKind
+from django_vzaps.models import Account, Batch, BatchKind, OperationKind, OperationOutcome
 from django_vzaps.services.batches import progress_of
+
+_OPEN: Final = (OperationOutcome.RUNNING, OperationOutcome.UNKNOWN)
 
 
 class AccountViewSet(ListViewSet):
@@ -55,8 +60,14 @@ class AccountViewSet(ListViewSet):
 
     def destroy(self, request: Request, pk: int) -> Response:
         try:
-            self._account(pk).delete()
-        except ProtectedError:
+            with transaction.atomic():
+                if not (account := Account.objects.select_for_update().filter(pk=pk).first()):
+                    raise Http404
+                if account.operations.filter(kind=OperationKind.CREATE, outcome__in=_OPEN).exists():
+                    words = _("It is not known yet whether an instance was created with this account, so it stays.")
+                    raise Problem("in-use", words)
+                account.delete()
+        except (ProtectedError, IntegrityError):  # an instance may have come at the same moment
             raise Problem("in-use", _("The account has instances here, so it stays.")) from None
         return Response(status=204)
 

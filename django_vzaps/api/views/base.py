@@ -83,6 +83,9 @@ class APIViewSet(GenericViewSet[Any]):
             expected = ", ".join(sorted(known)) or _("nothing")
             words = _("There is no such parameter. Known here: %(names)s.") % {"names": expected}
             raise InvalidQuery({name: [words] for name in unknown})
+        if repeated := [name for name, values in request.query_params.lists() if len(values) > 1]:
+            words = _("Give one value.")
+            raise InvalidQuery({name: [words] for name in repeated})
 
     def known_query(self) -> set[str]:
         """The names that may stand in the query string."""

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from functools import partial
 from typing import Any
 
 from django.http import Http404
+from django.utils import timezone
+from django.utils.translation import gettext as _
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from django_vzaps import services
 from django_vzaps.api.filters import InstanceFilters
 from django_vzaps.api.pagination import Pages
+from django_vzaps.api.problems import Problem
 from django_vzaps.api.serializers.instances import (
     ChangeInstanceSerializer,
     CreateInstanceSerializer,
@@ -42,8 +46,10 @@ class InstanceViewSet(ListViewSet, InstanceViews):
         return self.listed(self.filtered(self.in_scope()), InstanceSerializer)
 
     def create(self, request: Request) -> Response:
-        given = self.body()
-        return self.changed(lambda **who: services.instances.create(**given, **who), succeeded=self._created)
+        given, asked_at = self.body(), timezone.now()
+        return self.changed(
+            lambda **who: services.instances.create(**given, **who), succeeded=partial(self._created, asked_at)
+        )
 
     def retrieve(self, request: Request, vzaps_id: str) -> Response:
         return self.shown(InstanceSerializer, self.instance)
@@ -51,11 +57,14 @@ class InstanceViewSet(ListViewSet, InstanceViews):
     def partial_update(self, request: Request, vzaps_id: str) -> Response:
         instance, given = self.present, self.body()
         wanted = {name: value for name, value in given.items() if name != "owner"}
-        if wanted:
-            services.instances.update(instance, actor=self.actor, **wanted)
-        if "owner" in given:
-            # Only this column: syncs write the others meanwhile.
-            Instance.objects.filter(pk=instance.pk).update(owner=given["owner"])
+        try:
+            if wanted:
+                services.instances.update(instance, actor=self.actor, **wanted)
+        except services.OutcomeUnknown:
+            # The operation to follow knows nothing of the owner.
+            _give(instance, given)
+            raise
+        _give(instance, given)
         return self.shown(InstanceSerializer, self._again(instance))
 
     def destroy(self, request: Request, vzaps_id: str) -> Response:
@@ -71,9 +80,15 @@ class InstanceViewSet(ListViewSet, InstanceViews):
         self.body()
         return self.changed_instance(OperationKind.RESTART, services.instances.restart)
 
-    def _created(self, operation: Operation) -> Response:
+    def _created(self, asked_at: datetime, operation: Operation) -> Response:
         if operation.instance is None:
             raise Http404
+        if operation.started_at < asked_at and not self.in_scope().filter(pk=operation.instance.pk).exists():
+            # Asked again under the same key: what has become of it is no longer this user's to see.
+            raise Problem(
+                "not-found",
+                _("It was created before under this key, and you may not see it (any more). Nothing was sent again."),
+            )
         response = self.shown(InstanceSerializer, self._again(operation.instance), status=201)
         if response.data["url"] is not None:
             response["Location"] = response.data["url"]
@@ -82,3 +97,9 @@ class InstanceViewSet(ListViewSet, InstanceViews):
     def _again(self, instance: Instance) -> Any:
         """As it is now, also where a change has taken it out of the user's scope."""
         return Instance.objects.select_related("account", "owner", "subscription", "webhook").get(pk=instance.pk)
+
+
+def _give(instance: Instance, given: dict[str, Any]) -> None:
+    """Write the owner, where one is given; only this column, because syncs write the others meanwhile."""
+    if "owner" in given:
+        Instance.objects.filter(pk=instance.pk).update(owner=given["owner"])
