@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.db.models import QuerySet
+from django.db.models import Prefetch, QuerySet
 from django.http import Http404
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -18,7 +18,7 @@ from django_vzaps.api.serializers.events import (
 )
 from django_vzaps.api.views.base import ListViewSet
 from django_vzaps.events.replay import replay
-from django_vzaps.models import Event, Instance
+from django_vzaps.models import Event, HandlerRun, Instance
 
 
 class EventViewSet(ListViewSet):
@@ -37,7 +37,9 @@ class EventViewSet(ListViewSet):
         return self.listed(self.filtered(rows), EventSerializer)
 
     def retrieve(self, request: Request, pk: int) -> Response:
-        event = self._in_scope().select_related("instance").prefetch_related("runs").filter(pk=pk).first()
+        # In the order in which they were begun, which not every database keeps by itself.
+        runs = Prefetch("runs", HandlerRun.objects.order_by("pk"))
+        event = self._in_scope().select_related("instance").prefetch_related(runs).filter(pk=pk).first()
         if event is None:
             raise Http404
         return self.shown(EventDetailSerializer, event)
