@@ -37,13 +37,9 @@ class EventViewSet(ListViewSet):
         return self.listed(self.filtered(rows), EventSerializer)
 
     def retrieve(self, request: Request, pk: int) -> Response:
-        event = (
-            self._in_scope()
-            .select_related("instance")
-            .prefetch_related(Prefetch("runs", HandlerRun.objects.order_by("pk")))
-            .filter(pk=pk)
-            .first()
-        )
+        # In the order in which they were begun, which not every database keeps by itself.
+        runs = Prefetch("runs", HandlerRun.objects.order_by("pk"))
+        event = self._in_scope().select_related("instance").prefetch_related(runs).filter(pk=pk).first()
         if event is None:
             raise Http404
         return self.shown(EventDetailSerializer, event)
