@@ -73,6 +73,8 @@ TEMPLATES = [
 STATIC_URL = "static/"
 MAILERS = {"default": {"BACKEND": "django.core.mail.backends.locmem.EmailBackend"}}  # Django 6.1 and newer
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+# A session in the database would cost every request of the admin a query.
+SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 
 # Of what answers first depends whether nobody is told 401 or 403.

@@ -14,10 +14,10 @@ from django.urls import reverse
 from django.utils import timezone
 
 from django_vzaps.models import Account, Instance, Subscription
-from django_vzaps.services import sync
 from django_vzaps.services.clients import forget_clients
 from django_vzaps.testing import FakeVZaps
 from tests.admin.rows import event, hook, make
+from tests.known import known
 
 StaffWith = Callable[..., Client]
 
@@ -40,10 +40,7 @@ def account(db: None) -> Account:
 @pytest.fixture
 def instance(fake_vzaps: FakeVZaps, account: Account) -> Instance:
     """One instance, known on both sides; what the fake was asked for so far is forgotten."""
-    remote = fake_vzaps.add_instance(name="Front desk")
-    sync.sync_account(account)
-    fake_vzaps.calls.clear()
-    return Instance.objects.get(vzaps_id=remote.id)
+    return known(fake_vzaps, account)
 
 
 @pytest.fixture

@@ -221,7 +221,7 @@ def test_as_many_queries_for_many_as_for_few(operator: User, account: Account, b
         batch = make(operator, account, 50)
     urls = [page("batch_change", batch.pk), page("batch_progress", batch.pk)]
     assert [queries(url) for url in urls] == few
-    assert queries(page("batch_changelist")) == few_in_list <= 8
+    assert queries(page("batch_changelist")) == few_in_list <= 7
 
 
 def test_the_list_says_how_far_each_is(

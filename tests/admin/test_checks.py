@@ -13,6 +13,7 @@ from django_vzaps.models import Account, Instance, Subscription, Webhook
 from django_vzaps.services import sessions, sync, webhooks
 from django_vzaps.testing import FakeVZaps
 from tests.admin.conftest import StaffWith, page, said, text_of
+from tests.known import known
 
 SECTIONS = ("identity", "connection", "billing", "webhook")
 
@@ -20,9 +21,7 @@ SECTIONS = ("identity", "connection", "billing", "webhook")
 @pytest.fixture
 def connected(fake_vzaps: FakeVZaps, account: Account) -> Instance:
     """One that is connected, and known to be."""
-    remote = fake_vzaps.add_instance(name="Front desk", connected=True, phone="5511999990000", push_name="Clinic")
-    sync.sync_account(account)
-    instance = Instance.objects.get(vzaps_id=remote.id)
+    instance = known(fake_vzaps, account, connected=True, phone="5511999990000", push_name="Clinic")
     sessions.status(instance)
     fake_vzaps.calls.clear()
     return instance

@@ -58,7 +58,7 @@ def test_few_queries_also_within_a_scope(account: Account, operator: User, brows
     fill(account, operator, 3)
     Account.objects.create(name="another")
     for query in QUERIES:
-        assert queries(browser, **query) <= 8, query
+        assert queries(browser, **query) <= 7, query
 
 
 def fill(account: Account, owner: User, count: int, *, name: str = "more") -> None:
@@ -75,7 +75,7 @@ def test_as_many_queries_for_many_rows_as_for_few(
 ) -> None:
     fill(account, operator, 2)
     few = [queries(browser, **query) for query in QUERIES]
-    assert max(few) <= 8
+    assert max(few) <= 7
     Account.objects.create(name="another")
     for number in range(6):
         User.objects.create_user(f"o{number}")
@@ -90,7 +90,7 @@ def test_few_queries_also_for_whom_permissions_are_looked_up(account: Account, s
     client = staff_with("view_instance", "change_instance")
     fill(account, User.objects.get(), 3)
     Account.objects.create(name="another")
-    assert queries(client, connection="stale", owner="=staff0") <= 8
+    assert queries(client, connection="stale", owner="=staff0") <= 7
 
 
 MANY = 4_000

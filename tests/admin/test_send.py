@@ -10,16 +10,15 @@ from django.contrib.admin.models import LogEntry
 from django.test import Client
 
 from django_vzaps.models import Account, Instance, Operation, OperationKind, OperationOutcome
-from django_vzaps.services import sessions, sync, webhooks
+from django_vzaps.services import sessions, webhooks
 from django_vzaps.testing import FakeVZaps
 from tests.admin.conftest import StaffWith, page, said, text_of
+from tests.known import known
 
 
 @pytest.fixture
 def connected(fake_vzaps: FakeVZaps, account: Account) -> Instance:
-    remote = fake_vzaps.add_instance(name="Front desk", connected=True, phone="5511999990000")
-    sync.sync_account(account)
-    instance = Instance.objects.get(vzaps_id=remote.id)
+    instance = known(fake_vzaps, account, connected=True, phone="5511999990000")
     sessions.status(instance)
     fake_vzaps.calls.clear()
     return instance

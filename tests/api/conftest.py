@@ -6,13 +6,12 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.core.cache import cache
-from django.utils import timezone
 from rest_framework.test import APIClient
 
 from django_vzaps.models import Account, Instance
-from django_vzaps.services import mirror
-from django_vzaps.services.clients import client_for, forget_clients
+from django_vzaps.services.clients import forget_clients
 from django_vzaps.testing import FakeVZaps
+from tests.known import known
 
 ROOT = "/api/vzaps/"
 ClientWith = Callable[..., APIClient]
@@ -36,12 +35,7 @@ def account(db: None) -> Account:
 @pytest.fixture
 def instance(fake_vzaps: FakeVZaps, account: Account) -> Instance:
     """One instance, known on both sides; what the fake was asked for so far is forgotten."""
-    remote = fake_vzaps.add_instance(name="Front desk")
-    # As a sync stores it, at a fraction of what that takes.
-    answer = client_for(account).instances.get(remote.id)
-    instance = mirror.store(account, answer, asked_at=timezone.now())
-    fake_vzaps.calls.clear()
-    return instance
+    return known(fake_vzaps, account)
 
 
 @pytest.fixture

@@ -10,11 +10,12 @@ from django.utils import timezone
 
 from django_vzaps import client
 from django_vzaps.models import Account, Instance, Operation, OperationOutcome
-from django_vzaps.services import operations, sync
+from django_vzaps.services import operations
 from django_vzaps.services.clients import client_for, forget_clients
 from django_vzaps.testing import FakeVZaps
 from django_vzaps.testing.routes import find
 from django_vzaps.testing.wire import Answer, Request
+from tests.known import known
 
 
 @pytest.fixture(autouse=True)
@@ -40,10 +41,7 @@ def account(db: None) -> Account:
 @pytest.fixture
 def instance(fake_vzaps: FakeVZaps, account: Account) -> Instance:
     """One instance, known on both sides."""
-    remote = fake_vzaps.add_instance(name="Front desk")
-    sync.sync_account(account)
-    fake_vzaps.calls.clear()
-    return Instance.objects.get(vzaps_id=remote.id)
+    return known(fake_vzaps, account)
 
 
 def during(
