@@ -70,9 +70,9 @@ def problem_schema(operation: Mapping[str, Any], nullable: Callable[[dict[str, A
                 "description": "What VZaps answered.",
                 "properties": {
                     "status": nullable({"type": "integer"}),
-                    "code": {"type": "string"},
-                    "message": {"type": "string"},
-                    "request_id": {"type": "string"},
+                    "code": nullable({"type": "string"}),
+                    "message": nullable({"type": "string"}),
+                    "request_id": nullable({"type": "string"}),
                 },
                 "required": ["status", "code", "message", "request_id"],
             },
