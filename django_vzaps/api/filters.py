@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Final
 
@@ -9,7 +10,9 @@ from django import forms
 from django.contrib.auth import get_user_model
 from django.db import connections
 from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.utils.text import format_lazy
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django_filters import rest_framework as filters
 
 from django_vzaps.models import (
@@ -100,12 +103,25 @@ class MomentFilter(filters.Filter):
     field_class = _MomentField
 
 
-def _choices(values: list[str]) -> list[tuple[str, str]]:
-    return [(value, value) for value in values]
+#: What is wrong with a word that is none of a few; Django puts the value in, and the words are put in here.
+_NONE_OF = gettext_lazy("“%(value)s” is none of: {choices}.")
+
+
+class OneOfFilter(filters.ChoiceFilter):
+    """One of a few words; whoever gives another one is told which there are."""
+
+    def __init__(self, words: Sequence[str], **kwargs: Any) -> None:
+        messages = {"invalid_choice": format_lazy(_NONE_OF, choices=", ".join(words))}
+        super().__init__(choices=[(word, word) for word in words], error_messages=messages, **kwargs)
 
 
 class _Ordering(filters.OrderingFilter):
     """With the primary key behind, so that a page's rows stay its own."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        words = ", ".join(word for name in names for word in (name, f"-{name}"))
+        messages = {"invalid_choice": format_lazy(_NONE_OF, choices=words)}
+        super().__init__(fields=[(name, name) for name in names], error_messages=messages)
 
     def filter(self, rows: QuerySet[Any], value: Any) -> QuerySet[Any]:
         """Ordered as asked for."""
@@ -118,11 +134,11 @@ class InstanceFilters(filters.FilterSet):
     search = TextFilter(method="find", label="By the beginning of name, id, phone or JID; with * before it, in names.")
     account = KeyFilter(field_name="account_id")
     owner = TextFilter(method="owned", label="The user's name.")
-    connection = filters.ChoiceFilter(choices=_choices(ConnectionState.values), method="connected")
-    subscription = filters.ChoiceFilter(choices=_choices(SubscriptionState.values), field_name="subscription__state")
-    webhook = filters.ChoiceFilter(choices=_choices(WebhookHealth.values), method="in_health")
-    presence = filters.ChoiceFilter(choices=_choices(["present", "gone", "all"]), method="is_present")
-    ordering = _Ordering(fields=[("name", "name"), ("last_event_at", "last_event_at"), ("synced_at", "synced_at")])
+    connection = OneOfFilter(ConnectionState.values, method="connected")
+    subscription = OneOfFilter(SubscriptionState.values, field_name="subscription__state")
+    webhook = OneOfFilter(WebhookHealth.values, method="in_health")
+    presence = OneOfFilter(["present", "gone", "all"], method="is_present")
+    ordering = _Ordering(["name", "last_event_at", "synced_at"])
 
     class Meta:
         model = Instance
@@ -170,7 +186,7 @@ class EventFilters(_AboutInstance):
 
     search = TextFilter(method="find", label="A message id, a phone number or its beginning, a chat, or #123.")
     type = TextFilter(field_name="type")
-    state = filters.ChoiceFilter(choices=_choices(EventState.values))
+    state = OneOfFilter(EventState.values)
     message_id = TextFilter(field_name="message_id")
     chat = TextFilter(field_name="chat")
     received_after = MomentFilter(field_name="received_at", lookup_expr="gte")
@@ -189,10 +205,10 @@ class EventFilters(_AboutInstance):
 class OperationFilters(_AboutInstance):
     """Filters of the list of operations."""
 
-    kind = filters.ChoiceFilter(choices=_choices(OperationKind.values))
-    outcome = filters.ChoiceFilter(choices=_choices(OperationOutcome.values))
+    kind = OneOfFilter(OperationKind.values)
+    outcome = OneOfFilter(OperationOutcome.values)
     batch = filters.UUIDFilter(field_name="batch__public_id")
-    is_settled = filters.ChoiceFilter(choices=_choices(["true", "false"]), method="settled")
+    is_settled = OneOfFilter(["true", "false"], method="settled")
     started_after = MomentFilter(field_name="started_at", lookup_expr="gte")
     started_before = MomentFilter(field_name="started_at", lookup_expr="lt")
 
@@ -209,8 +225,8 @@ class OperationFilters(_AboutInstance):
 class BatchFilters(filters.FilterSet):
     """Filters of the list of batches."""
 
-    kind = filters.ChoiceFilter(choices=_choices(BatchKind.values))
-    state = filters.ChoiceFilter(choices=_choices(["open", "failed", "unknown"]), method="in_state")
+    kind = OneOfFilter(BatchKind.values)
+    state = OneOfFilter(["open", "failed", "unknown"], method="in_state")
 
     class Meta:
         model = Batch
@@ -226,7 +242,7 @@ class BatchFilters(filters.FilterSet):
 class BatchItemFilters(filters.FilterSet):
     """Filters of the items of a batch."""
 
-    state = filters.ChoiceFilter(choices=_choices(BatchItemState.values))
+    state = OneOfFilter(BatchItemState.values)
 
     class Meta:
         model = BatchItem

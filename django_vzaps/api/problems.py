@@ -94,6 +94,11 @@ _SERVICES: Final[Mapping[type[VZapsError], str]] = {
     services.OperationInProgress: "operation-in-progress",
     services.SyncRunning: "sync-running",
 }
+#: What a program says to have it done all the same: services speak of buttons.
+_PARAMETERS: Final[Mapping[str, Any]] = {
+    "subscription-active": gettext_lazy("A program says so with “despite_subscription”."),
+    "foreign-webhook": gettext_lazy("To have it overwritten, say “overwrite”."),
+}
 _FRAMEWORK: Final[Mapping[type[exceptions.APIException], str]] = {
     exceptions.ParseError: "not-json",
     exceptions.NotAuthenticated: "not-authenticated",
@@ -166,14 +171,15 @@ def _of_service(error: VZapsError, request: Request) -> Response:
         if failure.kind != FailureKind.NOT_CONFIGURED:
             more["vzaps"] = {
                 "status": failure.status,
-                "code": failure.code,
-                "message": failure.message,
-                "request_id": failure.request_id,
+                "code": failure.code or None,
+                "message": failure.message or None,
+                "request_id": failure.request_id or None,
             }
         retry_after = failure.retry_after
     if kind is None:
         kind = "change-refused" if isinstance(error, services.ChangeFailed) else "not-configured"
-    return _problem(kind, str(error), retry_after=retry_after, **more)
+    detail = f"{error} {_PARAMETERS[kind]}" if kind in _PARAMETERS else str(error)
+    return _problem(kind, detail, retry_after=retry_after, **more)
 
 
 def _of_framework(error: exceptions.APIException) -> Response:

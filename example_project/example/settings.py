@@ -76,6 +76,10 @@ REST_FRAMEWORK = {
 SPECTACULAR_SETTINGS = {
     "TITLE": "Example site",
     "VERSION": "1",
+    "DESCRIPTION": (
+        "To try it out here: log in to [the admin](/admin/), or press *Authorize* and give `tokenAuth` the word "
+        "`Token`, a space and the token that the demo printed when it started."
+    ),
     "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",

@@ -263,6 +263,44 @@ def test_what_cannot_be_read_says_why(fault: dict[str, Any], kind: str, status: 
     assert not Operation.objects.exists()
 
 
+def test_where_vzaps_said_nothing_it_is_null(world: World) -> None:
+    world.fake.faults.add("session_status", drop=True, times=None)
+    body = problem(world.ask("session/status/"), "vzaps-unreachable")
+    assert body["vzaps"] == {"status": None, "code": None, "message": None, "request_id": None}
+
+
+@pytest.mark.parametrize(
+    ("path", "names"),
+    [
+        ("instances/?connection=up", {"connection": "“up” is none of: connected, disconnected, stale, "}),
+        ("instances/?ordering=phone", {"ordering": "“phone” is none of: name, -name, last_event_at, "}),
+        ("operations/?is_settled=1", {"is_settled": "“1” is none of: true, false."}),
+        ("batches/?kind=subscribe", {"kind": "“subscribe” is none of: "}),
+    ],
+)
+def test_whoever_filters_by_another_word_is_told_which_there_are(
+    path: str, names: dict[str, str], world: World
+) -> None:
+    errors = problem(world.api.get(f"{ROOT}{path}"), "invalid")["errors"]
+    assert {error["field"] for error in errors} == set(names)
+    assert all(error["detail"].startswith(names[error["field"]]) for error in errors), errors
+
+
+@pytest.mark.parametrize(
+    ("path", "given", "words"),
+    [
+        ("batches/", {"kind": "subscribe"}, "“subscribe” is none of: "),
+        ("instances/", {"name": " Desk"}, "Give a text that neither begins nor ends with white space."),
+        ("instances/", {"name": "Desk", "account": 99}, "There is no account of this id, or it is not active."),
+    ],
+)
+def test_what_is_wrong_is_said_so_that_it_can_be_mended(
+    path: str, given: dict[str, Any], words: str, world: World
+) -> None:
+    (error,) = problem(world.api.post(f"{ROOT}{path}", given, format="json"), "invalid")["errors"]
+    assert error["detail"].startswith(words)
+
+
 def test_without_credentials_vzaps_is_not_blamed(world: World) -> None:
     world.configure(CLIENT_TOKEN="")
     for path in (*READS, "restart/", "subscribe/", "webhook/apply/", "session/disconnect/"):

@@ -197,8 +197,8 @@ PAIRING: Final[dict[str, Any]] = {
     "changes_at": "2026-11-25T12:00:20Z",
     "until": "2026-11-25T12:02:00Z",
     "look_again_after": 3,
-    "message": "Scan the code with the phone.",
-    "user": "maria",
+    "message": None,
+    "user": None,
 }
 HEALTH: Final[dict[str, Any]] = {
     "status": "ok",

@@ -68,9 +68,9 @@ def problem_schema(operation: Mapping[str, Any], nullable: Callable[[dict[str, A
                 "description": "What VZaps answered.",
                 "properties": {
                     "status": nullable({"type": "integer"}),
-                    "code": {"type": "string"},
-                    "message": {"type": "string"},
-                    "request_id": {"type": "string"},
+                    "code": nullable({"type": "string"}),
+                    "message": nullable({"type": "string"}),
+                    "request_id": nullable({"type": "string"}),
                 },
                 "required": ["status", "code", "message", "request_id"],
             },
@@ -84,22 +84,6 @@ def by_status(kinds: Collection[str]) -> dict[int, list[str]]:
     """Which kinds are answered with which status."""
     in_order = sorted(kinds, key=lambda kind: (KINDS[kind].status, list(KINDS).index(kind)))
     return {status: list(group) for status, group in groupby(in_order, key=lambda kind: KINDS[kind].status)}
-
-
-def status_schema(common: Mapping[str, Any], status: int, kinds: Collection[str]) -> dict[str, Any]:
-    """A problem that is one of ``kinds``, all of this status."""
-    return {
-        "allOf": [
-            common,
-            {
-                "type": "object",
-                "properties": {
-                    "type": {"type": "string", "enum": [TYPE + kind for kind in kinds]},
-                    "status": {"type": "integer", "enum": [status]},
-                },
-            },
-        ]
-    }
 
 
 def in_words(kinds: Collection[str]) -> str:

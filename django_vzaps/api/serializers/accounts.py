@@ -7,16 +7,25 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from rest_framework import serializers
 from rest_framework.validators import UniqueValidator
 
 from django_vzaps import conf
-from django_vzaps.api.serializers.fields import PLAIN, KnownTextField, LinkField, StrictSerializer, UTCDateTimeField
+from django_vzaps.api.serializers.fields import (
+    NOT_PLAIN,
+    PLAIN,
+    KnownTextField,
+    LinkField,
+    StrictSerializer,
+    UTCDateTimeField,
+)
 from django_vzaps.models import Account
 from django_vzaps.secret import Secret
 
 #: Printable. White space at the ends, which is copied by mistake, is cut off before.
 _CREDENTIAL = r"^[\x21-\x7e]+\Z"
+_NOT_PRINTABLE: dict[str, Any] = {"invalid": gettext_lazy("Give printable ASCII characters without spaces.")}
 _NAME = rf"^{PLAIN}(?:[^\x00]*{PLAIN})?\Z"
 
 
@@ -26,11 +35,19 @@ class AccountSerializer(StrictSerializer):
     id = serializers.IntegerField(source="pk", read_only=True)
     url = LinkField("account", lambda account: account.pk)
     name = serializers.RegexField(
-        _NAME, max_length=100, trim_whitespace=False, validators=[UniqueValidator(Account.objects.all())]
+        _NAME,
+        max_length=100,
+        trim_whitespace=False,
+        validators=[UniqueValidator(Account.objects.all(), message=gettext_lazy("There is an account of this name."))],
+        error_messages=NOT_PLAIN,
     )
     is_active = serializers.BooleanField(default=True)
-    client_token = serializers.RegexField(_CREDENTIAL, max_length=4096, write_only=True, required=False)
-    client_secret = serializers.RegexField(_CREDENTIAL, max_length=4096, write_only=True, required=False)
+    client_token = serializers.RegexField(
+        _CREDENTIAL, max_length=4096, write_only=True, required=False, error_messages=_NOT_PRINTABLE
+    )
+    client_secret = serializers.RegexField(
+        _CREDENTIAL, max_length=4096, write_only=True, required=False, error_messages=_NOT_PRINTABLE
+    )
     credentials = serializers.SerializerMethodField()
     is_syncing = serializers.BooleanField(read_only=True)
     synced_at = UTCDateTimeField()

@@ -10,6 +10,7 @@ from rest_framework import serializers
 from django_vzaps.api.serializers.fields import (
     KnownTextField,
     LinkField,
+    OneOfField,
     StrictSerializer,
     UsernameField,
     UTCDateTimeField,
@@ -70,7 +71,7 @@ class BatchItemSerializer(serializers.Serializer[Any]):
 class StartBatchSerializer(StrictSerializer):
     """What is to be done to which instances or, for ``sync_account``, accounts."""
 
-    kind = serializers.ChoiceField(choices=BatchKind.values)
+    kind = OneOfField(choices=BatchKind.values)
     instances = serializers.ListField(
         child=serializers.RegexField(r"^[^\x00/]+$", max_length=255, trim_whitespace=False),
         min_length=1,

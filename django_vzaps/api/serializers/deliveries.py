@@ -6,14 +6,20 @@ from typing import Any
 
 from rest_framework import serializers
 
-from django_vzaps.api.serializers.fields import KnownTextField, LinkField, StrictSerializer, UTCDateTimeField
+from django_vzaps.api.serializers.fields import (
+    KnownTextField,
+    LinkField,
+    OneOfField,
+    StrictSerializer,
+    UTCDateTimeField,
+)
 from django_vzaps.services.deliveries import FAILED, MOST_PAGES
 
 
 class SearchDeliveriesSerializer(StrictSerializer):
     """Which deliveries: those that failed, or all."""
 
-    status = serializers.ChoiceField(choices=[FAILED, "all"], default=FAILED)
+    status = OneOfField(choices=[FAILED, "all"], default=FAILED)
     page = serializers.IntegerField(min_value=1, max_value=MOST_PAGES, default=1)
 
 

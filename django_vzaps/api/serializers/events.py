@@ -7,7 +7,13 @@ from typing import Any
 
 from rest_framework import serializers
 
-from django_vzaps.api.serializers.fields import KnownTextField, LinkField, StrictSerializer, UTCDateTimeField
+from django_vzaps.api.serializers.fields import (
+    KnownTextField,
+    LinkField,
+    OneOfField,
+    StrictSerializer,
+    UTCDateTimeField,
+)
 from django_vzaps.events import masking
 from django_vzaps.models import Event, HandlerRun
 
@@ -71,7 +77,7 @@ class EventDetailSerializer(EventSerializer):
 class ReplaySerializer(StrictSerializer):
     """What is run again: what failed or never ran, also what was interrupted, or everything ``again``."""
 
-    what = serializers.ChoiceField(choices=["failed", "interrupted", "again"], default="failed")
+    what = OneOfField(choices=["failed", "interrupted", "again"], default="failed")
     dry_run = serializers.BooleanField(default=False)
 
 

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar, NoReturn
 
 from django.db.models import Model
 from django.urls import NoReverseMatch
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from rest_framework import serializers
 
 from django_vzaps.api.links import link
 
 #: No white space and no NUL, as a class of characters that is the same one in Python and in JSON Schema.
 PLAIN = r"[^\s\x00\x1c-\x1f\x85\ufeff]"
+#: What is wrong with a text that begins or ends with something else than that.
+NOT_PLAIN: dict[str, Any] = {"invalid": gettext_lazy("Give a text that neither begins nor ends with white space.")}
 
 
 class UTCDateTimeField(serializers.DateTimeField):
@@ -39,6 +42,18 @@ class KnownTextField(serializers.CharField):
     def to_representation(self, value: Any) -> Any:
         """The text, or None."""
         return str(value) if value not in (None, "") else None
+
+
+class OneOfField(serializers.ChoiceField):
+    """One of a few words; whoever gives another one is told which there are."""
+
+    default_error_messages: ClassVar[dict[str, Any]] = {
+        "invalid_choice": gettext_lazy("“{input}” is none of: {choices}.")
+    }
+
+    def fail(self, key: str, **kwargs: Any) -> NoReturn:
+        """Raise ``ValidationError``, with the words."""
+        super().fail(key, choices=", ".join(str(choice) for choice in self.choices), **kwargs)
 
 
 class LinkField(serializers.URLField):

@@ -6,12 +6,15 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from rest_framework import serializers
 
 from django_vzaps.api.serializers.fields import (
+    NOT_PLAIN,
     PLAIN,
     KnownTextField,
     LinkField,
+    OneOfField,
     StrictSerializer,
     UsernameField,
     UTCDateTimeField,
@@ -139,7 +142,9 @@ class LabelsField(serializers.DictField):
 class ChangeInstanceSerializer(StrictSerializer):
     """What of an instance is to be different. ``owner`` is known here only; all else is changed on VZaps."""
 
-    name = serializers.RegexField(NAME, min_length=3, max_length=255, trim_whitespace=False, required=False)
+    name = serializers.RegexField(
+        NAME, min_length=3, max_length=255, trim_whitespace=False, required=False, error_messages=NOT_PLAIN
+    )
     reject_calls = serializers.BooleanField(required=False)
     auto_read_messages = serializers.BooleanField(required=False)
     labels = LabelsField(required=False)
@@ -150,7 +155,7 @@ class EventsField(serializers.ListField):
     """Types of events, each at most once."""
 
     def __init__(self, **kwargs: Any) -> None:
-        child = serializers.ChoiceField(choices=list(EVENT_TYPES))
+        child = OneOfField(choices=list(EVENT_TYPES))
         sizes = {"min_length": 1, "max_length": len(EVENT_TYPES)}
         super().__init__(**{"child": child, "required": False, **sizes, **kwargs})
 
@@ -158,8 +163,12 @@ class EventsField(serializers.ListField):
 class CreateInstanceSerializer(StrictSerializer):
     """A new instance. Without ``events``, those of ``VZAPS["WEBHOOK_EVENTS"]``; without ``account``, the only one."""
 
-    account = serializers.PrimaryKeyRelatedField(queryset=Account.objects.filter(is_active=True), required=False)
-    name = serializers.RegexField(NAME, min_length=3, max_length=255, trim_whitespace=False)
+    account = serializers.PrimaryKeyRelatedField(
+        queryset=Account.objects.filter(is_active=True),
+        required=False,
+        error_messages={"does_not_exist": gettext_lazy("There is no account of this id, or it is not active.")},
+    )
+    name = serializers.RegexField(NAME, min_length=3, max_length=255, trim_whitespace=False, error_messages=NOT_PLAIN)
     events = EventsField()
     reject_calls = serializers.BooleanField(default=False)
     auto_read_messages = serializers.BooleanField(default=False)

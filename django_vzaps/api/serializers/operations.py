@@ -11,6 +11,7 @@ from rest_framework import serializers
 from django_vzaps.api.serializers.fields import (
     KnownTextField,
     LinkField,
+    OneOfField,
     StrictSerializer,
     UsernameField,
     UTCDateTimeField,
@@ -46,25 +47,25 @@ class OperationSerializer(serializers.Serializer[Any]):
 
     id = serializers.IntegerField(source="pk", read_only=True)
     url = LinkField("operation", lambda operation: operation.pk)
-    kind = serializers.CharField(read_only=True)
+    kind = serializers.CharField(read_only=True, help_text="What was asked for.")
     instance = serializers.CharField(source="instance.vzaps_id", read_only=True, allow_null=True)
     account = serializers.IntegerField(source="account_id", read_only=True, allow_null=True)
     batch = serializers.UUIDField(source="batch.public_id", read_only=True, allow_null=True)
-    actor = UsernameField()
-    outcome = serializers.CharField(read_only=True)
+    actor = UsernameField(help_text="Who asked; null for the system.")
+    outcome = serializers.CharField(read_only=True, help_text="How it ended. `unknown`: it may have been done.")
     phase = serializers.SerializerMethodField()
     is_settled = serializers.SerializerMethodField()
-    parameters = serializers.JSONField(read_only=True)
+    parameters = serializers.JSONField(read_only=True, help_text="What was asked for, without secrets.")
     answer = serializers.JSONField(read_only=True, allow_null=True)
     effect = EffectSerializer(read_only=True, allow_null=True)
-    checkout_url = KnownTextField()
-    error = KnownTextField()
-    request_id = KnownTextField()
+    checkout_url = KnownTextField(help_text="Where somebody has to pay.")
+    error = KnownTextField(help_text="Why it failed or is unknown, in words.")
+    request_id = KnownTextField(help_text="VZaps' name of the request, for its support.")
     started_at = UTCDateTimeField(allow_null=False)
-    deadline = UTCDateTimeField(allow_null=False)
+    deadline = UTCDateTimeField(allow_null=False, help_text="From when on it counts as unknown, if it still runs then.")
     finished_at = UTCDateTimeField()
-    confirmed_at = UTCDateTimeField()
-    settled_by = UsernameField()
+    confirmed_at = UTCDateTimeField(help_text="When reading back showed it.")
+    settled_by = UsernameField(help_text="Who said how it ended, where nothing could be read.")
 
     def get_phase(self, operation: Operation) -> str:
         """Where it stands, told apart more finely than by its outcome."""
@@ -79,4 +80,4 @@ class DecisionSerializer(StrictSerializer):
     """A person's word on how an operation ended."""
 
     carried_out = serializers.BooleanField()
-    phase = serializers.ChoiceField(choices=[phase.value for phase in OperationPhase])
+    phase = OneOfField(choices=[phase.value for phase in OperationPhase])

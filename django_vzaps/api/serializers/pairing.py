@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from rest_framework import serializers
 
 from django_vzaps.api.serializers.fields import KnownTextField, StrictSerializer, UsernameField, UTCDateTimeField
@@ -13,6 +14,9 @@ from django_vzaps.services.pairing import ASK_EVERY, Progress
 
 #: What :func:`django_vzaps.services.pairing.is_token` takes.
 WATCH = r"^[A-Za-z0-9_-]{16,64}\Z"
+_NOT_A_WATCH: dict[str, Any] = {
+    "invalid": gettext_lazy("Give the “watch” that came when the pairing was begun, as it is.")
+}
 #: How often a program that watches should look, in seconds.
 _LOOK_EVERY = 3
 
@@ -20,17 +24,23 @@ _LOOK_EVERY = 3
 class PairingSerializer(serializers.Serializer[Any]):
     """How far a pairing is, for the one who watches it."""
 
-    phase = serializers.CharField(source="phase.value", read_only=True)
-    watch = serializers.CharField(read_only=True, allow_null=True)
-    is_live = serializers.BooleanField(read_only=True)
-    may_begin = serializers.BooleanField(read_only=True)
+    phase = serializers.CharField(source="phase.value", read_only=True, help_text="How far it is.")
+    watch = serializers.CharField(
+        read_only=True, allow_null=True, help_text="What to look again with; null for who only looks on."
+    )
+    is_live = serializers.BooleanField(
+        read_only=True, help_text="Whether one's own pairing goes on, so that looking again tells more."
+    )
+    may_begin = serializers.BooleanField(
+        read_only=True, help_text="Whether it can be begun anew; while `watched`, by taking over."
+    )
     qr_code = serializers.SerializerMethodField()
-    number = serializers.IntegerField(read_only=True)
-    changes_at = UTCDateTimeField()
-    until = UTCDateTimeField()
+    number = serializers.IntegerField(read_only=True, help_text="Which code of this pairing it is, from 1 on.")
+    changes_at = UTCDateTimeField(help_text="When the next code is about to come.")
+    until = UTCDateTimeField(help_text="When the time is up.")
     look_again_after = serializers.SerializerMethodField()
-    message = KnownTextField(source="words")
-    user = UsernameField()
+    message = KnownTextField(source="words", help_text="What VZaps said, or why it could not be asked.")
+    user = UsernameField(help_text="Who is pairing it, while `watched`.")
 
     def to_representation(self, instance: Progress) -> Any:
         """With the token of the one who watches, by which they look again."""
@@ -50,20 +60,20 @@ class PairingSerializer(serializers.Serializer[Any]):
 class BeginPairingSerializer(StrictSerializer):
     """``watch`` goes on with one's own attempt; ``take_over`` begins one also where another is under way."""
 
-    watch = serializers.RegexField(WATCH, required=False)
+    watch = serializers.RegexField(WATCH, required=False, error_messages=_NOT_A_WATCH)
     take_over = serializers.BooleanField(default=False)
 
 
 class WatchSerializer(StrictSerializer):
     """Which pairing is looked at: the ``watch`` that was answered when it began."""
 
-    watch = serializers.RegexField(WATCH, required=False)
+    watch = serializers.RegexField(WATCH, required=False, error_messages=_NOT_A_WATCH)
 
 
 class StopPairingSerializer(StrictSerializer):
     """Which pairing is ended."""
 
-    watch = serializers.RegexField(WATCH)
+    watch = serializers.RegexField(WATCH, error_messages=_NOT_A_WATCH)
 
 
 class PhoneField(serializers.CharField):
