@@ -170,7 +170,8 @@ ROUTES_IN_ORDER: Final = sorted(ROUTES, key=lambda each: (each[1] == "DELETE", e
 def found_patterns() -> Iterator[Any]:
     """Every pattern of the API, wherever it is mounted, but the one for what is not there."""
     _prefix, resolver = get_resolver().namespace_dict["django_vzaps_api"]
-    yield from (pattern for pattern in resolver.url_patterns if pattern.name != "elsewhere")
+    patterns: list[Any] = resolver.url_patterns
+    yield from (pattern for pattern in patterns if pattern.name != "elsewhere")
 
 
 def found_routes() -> Iterator[tuple[str, str]]:

@@ -30,8 +30,6 @@ CHANGING: Final = ASKING | {"read-only", "change-refused", "operation-in-progres
 #: Where an idempotency key is taken.
 KEYED: Final = frozenset({"operation-failed", "idempotency-key-reused"})
 
-_NULLABLE_TEXT: Final = {"type": "string", "nullable": True}
-
 
 def problem_schema(operation: Mapping[str, Any], nullable: Callable[[dict[str, Any]], dict[str, Any]]) -> Any:
     """What all problems have in common; ``operation`` is the schema of an operation."""
@@ -105,7 +103,7 @@ def status_schema(common: Mapping[str, Any], status: int, kinds: Collection[str]
 
 
 def in_words(kinds: Collection[str]) -> str:
-    """What the statuses's kinds are called."""
+    """What these kinds are called."""
     return "; ".join(str(KINDS[kind].title) for kind in kinds) + "."
 
 
