@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING
@@ -61,6 +62,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker("services")
             if not available:
                 item.add_marker(pytest.mark.skip(reason=f"needs {name}"))
+
+
+def pytest_collection_finish() -> None:
+    # What is loaded by now stays: looking through it again and again would take a thirtieth of the time.
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)  # the last word before the closing line

@@ -23,6 +23,7 @@ FOLLOW: Final = Answer(
 )
 
 _SHOWN: Final = Answer(means="The instance as it is known now.", shape=InstanceSerializer, example=INSTANCE)
+_WITHOUT_EFFECT: Final[dict[str, Any]] = {"phase": "done", "answer": {}, "effect": None, "confirmed_at": None}
 
 
 def done(kind: str) -> dict[int, Answer]:
@@ -33,8 +34,6 @@ def done(kind: str) -> dict[int, Answer]:
         202: FOLLOW,
     }
 
-
-_WITHOUT_EFFECT: Final[dict[str, Any]] = {"phase": "done", "answer": {}, "effect": None, "confirmed_at": None}
 
 DESCRIBED: Final[Descriptions] = {
     InstanceViewSet: {

@@ -87,7 +87,7 @@ def by_status(kinds: Collection[str]) -> dict[int, list[str]]:
 
 
 def in_words(kinds: Collection[str]) -> str:
-    """What the kinds are called."""
+    """What these kinds are called."""
     return "; ".join(str(KINDS[kind].title) for kind in kinds) + "."
 
 

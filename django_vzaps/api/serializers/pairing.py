@@ -10,7 +10,7 @@ from rest_framework import serializers
 
 from django_vzaps.api.serializers.fields import KnownTextField, StrictSerializer, UsernameField, UTCDateTimeField
 from django_vzaps.search.typed import phone
-from django_vzaps.services.pairing import ASK_EVERY, Progress
+from django_vzaps.services.pairing import Progress
 
 #: What :func:`django_vzaps.services.pairing.is_token` takes.
 WATCH = r"^[A-Za-z0-9_-]{16,64}\Z"
@@ -101,6 +101,3 @@ class PairCodeSerializer(serializers.Serializer[Any]):
 
     code = serializers.CharField(read_only=True)
     watch = serializers.CharField(read_only=True)
-
-
-SECONDS_BETWEEN_CODES = int(ASK_EVERY.total_seconds())
