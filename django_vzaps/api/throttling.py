@@ -22,7 +22,7 @@ class PairingThrottle(_Scoped):
     """QR codes, pairing codes, and how far a pairing is."""
 
     scope = "vzaps_pairing"
-    default_rate = "60/min"
+    default_rate = "120/min"
 
 
 class BillingThrottle(_Scoped):

@@ -151,6 +151,12 @@ def update(
     return operation
 
 
+def assign(instance: Instance, owner: AbstractBaseUser | None) -> None:
+    """Note whose the instance is. That is known here only: VZaps is asked and told nothing."""
+    # Only this column: syncs write the others meanwhile.
+    Instance.objects.filter(pk=instance.pk).update(owner=None if owner is None else owner.pk)
+
+
 def restart(instance: Instance, *, actor: Actor, idempotency_key: str | None = None) -> Operation:
     """Restart the instance's runtime on VZaps (API.md section 3.7).
 

@@ -8,8 +8,8 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from django_vzaps.api.views import health
 from django_vzaps.models import Account, Instance, Subscription, Webhook
+from django_vzaps.services import health
 from django_vzaps.testing import FakeVZaps
 from tests.api.conftest import ROOT, ClientWith, problem
 from tests.api.rows import event, make, operation, scope_by_owner, unsettled_charge

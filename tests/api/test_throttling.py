@@ -42,7 +42,7 @@ def bill(client: APIClient, instance: Instance) -> Any:
     return client.post(f"{ROOT}instances/{instance.vzaps_id}/resume-subscription/")
 
 
-def refused_after(ask: Any, client: APIClient, instance: Instance, *, most: int = 100) -> int:
+def refused_after(ask: Any, client: APIClient, instance: Instance, *, most: int = 150) -> int:
     """How many requests are let through."""
     for number in range(most):
         if ask(client, instance).status_code == 429:
@@ -50,7 +50,7 @@ def refused_after(ask: Any, client: APIClient, instance: Instance, *, most: int 
     return most
 
 
-@pytest.mark.parametrize(("ask", "count"), [(pair, 60), (bill, 30)])
+@pytest.mark.parametrize(("ask", "count"), [(pair, 120), (bill, 30)])
 def test_pairing_and_billing_have_rates_of_their_own(
     ask: Any, count: int, api: APIClient, instance: Instance, clock: Clock
 ) -> None:

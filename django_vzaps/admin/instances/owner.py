@@ -8,6 +8,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.translation import gettext as _
 
+from django_vzaps import services
 from django_vzaps.admin.instances.base import InstanceBase
 from django_vzaps.admin.instances.forms import OwnerForm
 from django_vzaps.models import Instance
@@ -34,8 +35,7 @@ class InstanceOwner(InstanceBase):
             if owner == instance.owner:
                 self.message_user(request, _("Nothing was different: nothing was changed."), messages.INFO)
                 return self.to_detail(instance)
-            # Only this column: syncs write the others meanwhile.
-            Instance.objects.filter(pk=instance.pk).update(owner=owner)
+            services.instances.assign(instance, owner)
             name = owner.get_username() if owner else _("nobody")
             self.log_change(request, instance, _("Owner: %(name)s.") % {"name": name})
             self.message_user(request, _("The owner is now: %(name)s.") % {"name": name}, messages.SUCCESS)

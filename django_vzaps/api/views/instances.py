@@ -62,9 +62,9 @@ class InstanceViewSet(ListViewSet, InstanceViews):
                 services.instances.update(instance, actor=self.actor, **wanted)
         except services.OutcomeUnknown:
             # The operation to follow knows nothing of the owner.
-            _give(instance, given)
+            self._assign(instance, given)
             raise
-        _give(instance, given)
+        self._assign(instance, given)
         return self.shown(InstanceSerializer, self._again(instance))
 
     def destroy(self, request: Request, vzaps_id: str) -> Response:
@@ -94,12 +94,10 @@ class InstanceViewSet(ListViewSet, InstanceViews):
             response["Location"] = response.data["url"]
         return response
 
+    def _assign(self, instance: Instance, given: dict[str, Any]) -> None:
+        if "owner" in given:
+            services.instances.assign(instance, given["owner"])
+
     def _again(self, instance: Instance) -> Any:
         """As it is now, also where a change has taken it out of the user's scope."""
         return Instance.objects.select_related("account", "owner", "subscription", "webhook").get(pk=instance.pk)
-
-
-def _give(instance: Instance, given: dict[str, Any]) -> None:
-    """Write the owner, where one is given; only this column, because syncs write the others meanwhile."""
-    if "owner" in given:
-        Instance.objects.filter(pk=instance.pk).update(owner=given["owner"])

@@ -1,0 +1,101 @@
+"""How it goes as a whole: counts by state and ages, in a few queries on indexes. VZaps is asked nothing."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.utils import timezone
+
+from django_vzaps import conf, scope
+from django_vzaps.models import (
+    Account,
+    ConnectionState,
+    Event,
+    EventState,
+    Instance,
+    Operation,
+    OperationOutcome,
+    ReportedState,
+    Subscription,
+    SubscriptionState,
+    Webhook,
+    WebhookHealth,
+)
+from django_vzaps.models.webhook import FAILING_FOR
+
+#: More than this are not counted: a probe must not take longer the more there are.
+COUNTED: Final = 10_000
+
+
+def summary(user: Any) -> dict[str, Any]:
+    """Counts by state, and ages, of what the user may see."""
+    now = timezone.now()
+    instances = scope.limited(user, Instance.objects.all()).filter(removed_at__isnull=True).order_by()
+    events = scope.about(user, Event.objects.all(), Instance.objects.all()).order_by()
+    pending = events.filter(state=EventState.PENDING)
+    oldest = pending.order_by("received_at").values_list("received_at", flat=True).first()
+    operations = scope.about(user, Operation.objects.all(), Instance.objects.all(), actor_lookup="actor").order_by()
+    return {
+        "connections": _connections(instances, now),
+        "subscriptions": _subscriptions(instances),
+        "webhooks": _webhooks(instances, now),
+        "backlog": {"waiting": _count(pending), "oldest_at": oldest, "age": _age(oldest, now)},
+        "failed_events": _count(events.filter(state=EventState.FAILED)),
+        "unsettled_operations": _count(operations.filter(_UNSETTLED)),
+        "syncs": [
+            {"account": name, "synced_at": synced_at, "age": _age(synced_at, now), "error": error}
+            for name, synced_at, error in _accounts(user).values_list("name", "synced_at", "sync_error")
+        ],
+    }
+
+
+_UNSETTLED: Final = Q(outcome=OperationOutcome.UNKNOWN) | Q(lock__isnull=False) & ~Q(outcome=OperationOutcome.RUNNING)
+
+
+def _connections(instances: QuerySet[Instance], now: datetime) -> dict[str, int]:
+    fresh = Q(connection_asked_at__gte=now - timedelta(seconds=conf.current().stale_after))
+    rows = instances.values_list("reported_state").annotate(count=Count("pk"), fresh=Count("pk", filter=fresh))
+    counts = dict.fromkeys(ConnectionState.values, 0)
+    for state, count, up in rows:
+        if state == ReportedState.CONNECTED:
+            counts[ConnectionState.CONNECTED], counts[ConnectionState.STALE] = up, count - up
+        else:
+            counts[state] = count
+    return counts
+
+
+def _subscriptions(instances: QuerySet[Instance]) -> dict[str, int]:
+    rows = Subscription.objects.filter(instance__in=instances.values("pk"))
+    counted = rows.order_by().values_list("state").annotate(count=Count("pk"))
+    return dict.fromkeys(SubscriptionState.values, 0) | dict(counted)
+
+
+def _webhooks(instances: QuerySet[Instance], now: datetime) -> dict[str, int]:
+    failing = Q(last_failure_at__gte=now - FAILING_FOR)
+    rows = Webhook.objects.filter(instance__in=instances.values("pk")).order_by()
+    counts = dict.fromkeys(WebhookHealth.values, 0)
+    for health, count, failed in rows.values_list("reported_health").annotate(
+        count=Count("pk"), failed=Count("pk", filter=failing)
+    ):
+        counts[health] = count
+        if health == WebhookHealth.OK:
+            counts[WebhookHealth.OK], counts[WebhookHealth.FAILING] = count - failed, failed
+    return counts
+
+
+def _accounts(user: Any) -> QuerySet[Account]:
+    accounts = Account.objects.filter(is_active=True).order_by("name")
+    if not scope.is_set():
+        return accounts
+    # Other tenants' accounts are not even named.
+    return accounts.filter(Exists(scope.limited(user, Instance.objects.all()).filter(account=OuterRef("pk"))))
+
+
+def _count(rows: QuerySet[Any]) -> int:
+    return rows.values("pk")[:COUNTED].count()
+
+
+def _age(moment: datetime | None, now: datetime) -> float | None:
+    return None if moment is None else round((now - moment).total_seconds(), 3)
