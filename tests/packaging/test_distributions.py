@@ -82,6 +82,7 @@ def test_users_install_only_what_is_required() -> None:
         "celery",
         "cryptography",
         "django",
+        "django-filter",
         "djangorestframework",
         "requests",
         "urllib3",
