@@ -117,14 +117,15 @@ def fill_up(owner: User) -> None:
         for number in range(MANY)
     )
     Subscription.objects.bulk_create(
-        Subscription(instance=row, state="unpaid" if row.pk % 10 == 7 else "active") for row in rows
+        Subscription(instance=row, state="unpaid" if number % 10 == 7 else "active") for number, row in enumerate(rows)
     )
     Webhook.objects.bulk_create(
-        Webhook(instance=row, checked_at=now, actual_host_and_path="" if row.pk % 10 == 8 else "other.example")
-        for row in rows
+        Webhook(instance=row, checked_at=now, actual_host_and_path="" if number % 10 == 8 else "other.example")
+        for number, row in enumerate(rows)
     )
     Event.objects.bulk_create(
-        Event(instance=row, payload="", state="failed" if row.pk % 50 == 2 else "done") for row in rows
+        Event(instance=row, payload="", state="failed" if number % 50 == 2 else "done")
+        for number, row in enumerate(rows)
     )
 
 
