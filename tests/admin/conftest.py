@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from html import unescape
 from typing import Any
@@ -8,39 +8,17 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.contrib.messages import get_messages
-from django.core.cache import cache
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
 from django_vzaps.models import Account, Instance, Subscription
-from django_vzaps.services.clients import forget_clients
-from django_vzaps.testing import FakeVZaps
 from tests.admin.rows import event, hook, make
-from tests.known import known
+from tests.known import account, fresh_clients, instance
+
+__all__ = ["account", "fresh_clients", "instance"]
 
 StaffWith = Callable[..., Client]
-
-
-@pytest.fixture(autouse=True)
-def _fresh_clients() -> Iterator[None]:
-    cache.clear()
-    forget_clients()
-    yield
-    forget_clients()
-
-
-@pytest.fixture
-def account(db: None) -> Account:
-    account = Account.objects.from_settings()
-    assert account is not None
-    return account
-
-
-@pytest.fixture
-def instance(fake_vzaps: FakeVZaps, account: Account) -> Instance:
-    """One instance, known on both sides; what the fake was asked for so far is forgotten."""
-    return known(fake_vzaps, account)
 
 
 @pytest.fixture
@@ -69,8 +47,8 @@ def one_of_everything(one_of_each: dict[str, Instance]) -> dict[str, Instance]:
     hook(one_of_each["connected"], actual_host_and_path="other.example/in")
     hook(one_of_each["stale"])
     hook(gone, actual_events=["Message"])
-    for instance in (gone, one_of_each["never_paired"], one_of_each["never_paired"], one_of_each["unknown"]):
-        event(instance, "failed")
+    for failing in (gone, one_of_each["never_paired"], one_of_each["never_paired"], one_of_each["unknown"]):
+        event(failing, "failed")
     event(one_of_each["connected"], "done")
     return one_of_each
 

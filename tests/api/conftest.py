@@ -1,41 +1,18 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission, User
-from django.core.cache import cache
 from rest_framework.test import APIClient
 
-from django_vzaps.models import Account, Instance
-from django_vzaps.services.clients import forget_clients
-from django_vzaps.testing import FakeVZaps
-from tests.known import known
+from tests.known import account, fresh_clients, instance
+
+__all__ = ["account", "fresh_clients", "instance"]
 
 ROOT = "/api/vzaps/"
 ClientWith = Callable[..., APIClient]
-
-
-@pytest.fixture(autouse=True)
-def _fresh_clients() -> Iterator[None]:
-    cache.clear()
-    forget_clients()
-    yield
-    forget_clients()
-
-
-@pytest.fixture
-def account(db: None) -> Account:
-    account = Account.objects.from_settings()
-    assert account is not None
-    return account
-
-
-@pytest.fixture
-def instance(fake_vzaps: FakeVZaps, account: Account) -> Instance:
-    """One instance, known on both sides; what the fake was asked for so far is forgotten."""
-    return known(fake_vzaps, account)
 
 
 @pytest.fixture

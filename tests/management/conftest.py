@@ -1,30 +1,15 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from io import StringIO
 
 import pytest
-from django.core.cache import cache
 from django.core.management import CommandError, call_command
 
-from django_vzaps.models import Account
-from django_vzaps.services.clients import forget_clients
+from tests.known import account, fresh_clients
 
-
-@pytest.fixture(autouse=True)
-def _fresh_clients() -> Iterator[None]:
-    cache.clear()
-    forget_clients()
-    yield
-    forget_clients()
-
-
-@pytest.fixture
-def account(db: None) -> Account:
-    account = Account.objects.from_settings()
-    assert account is not None
-    return account
+__all__ = ["account", "fresh_clients"]
 
 
 @dataclass(frozen=True)

@@ -1,47 +1,27 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import User
-from django.core.cache import cache
 from django.utils import timezone
 
 from django_vzaps import client
-from django_vzaps.models import Account, Instance, Operation, OperationOutcome
+from django_vzaps.models import Instance, Operation, OperationOutcome
 from django_vzaps.services import operations
-from django_vzaps.services.clients import client_for, forget_clients
+from django_vzaps.services.clients import client_for
 from django_vzaps.testing import FakeVZaps
 from django_vzaps.testing.routes import find
 from django_vzaps.testing.wire import Answer, Request
-from tests.known import known
+from tests.known import account, fresh_clients, instance
 
-
-@pytest.fixture(autouse=True)
-def _fresh_clients() -> Iterator[None]:
-    cache.clear()
-    forget_clients()
-    yield
-    forget_clients()
+__all__ = ["account", "fresh_clients", "instance"]
 
 
 @pytest.fixture
 def operator(db: None) -> User:
     return User.objects.create_user("operator")
-
-
-@pytest.fixture
-def account(db: None) -> Account:
-    account = Account.objects.from_settings()
-    assert account is not None
-    return account
-
-
-@pytest.fixture
-def instance(fake_vzaps: FakeVZaps, account: Account) -> Instance:
-    """One instance, known on both sides."""
-    return known(fake_vzaps, account)
 
 
 def during(
