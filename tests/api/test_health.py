@@ -80,9 +80,14 @@ def test_each_count_is_how_many_the_list_shows(site: list[Instance], api: APICli
 
 
 def test_nothing_at_all_is_well(api: APIClient) -> None:
-    shown = api.get(URL, {"max_backlog_age": 1, "max_sync_age": 1, "max_disconnected": 0}).json()
+    shown = api.get(URL, {"max_backlog_age": 1, "max_disconnected": 0}).json()
     assert (shown["status"], shown["backlog"]) == ("ok", {"waiting": 0, "oldest_at": None, "age": None})
     assert shown["syncs"] == []
+
+
+def test_where_there_is_nothing_to_sync_nothing_is_up_to_date(api: APIClient) -> None:
+    shown = api.get(URL, {"max_sync_age": 10**9})
+    assert (shown.status_code, shown.json()["failing"]) == (503, ["max_sync_age"])
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ def _failing(found: Mapping[str, Any], limits: Mapping[str, int]) -> Iterator[st
     never = float("inf")
     values = {
         "max_backlog_age": found["backlog"]["age"] or 0,
-        "max_sync_age": max((never if sync["age"] is None else sync["age"] for sync in found["syncs"]), default=0),
+        "max_sync_age": max((never if sync["age"] is None else sync["age"] for sync in found["syncs"]), default=never),
         "max_disconnected": found["connections"][ConnectionState.DISCONNECTED]
         + found["connections"][ConnectionState.STALE],
         "max_failed_events": found["failed_events"],
