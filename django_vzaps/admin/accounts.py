@@ -26,7 +26,7 @@ from django_vzaps.admin.batches.words import walked
 from django_vzaps.admin.paging import counted, limited
 from django_vzaps.admin.starting import StartsBatches
 from django_vzaps.admin.themes import ChangeList
-from django_vzaps.models import Account, Batch, BatchItem, BatchItemState, BatchKind, Instance
+from django_vzaps.models import Account, Batch, BatchItem, BatchItemState, BatchKind, Instance, Operation
 from django_vzaps.models.instance import ReportedState
 from django_vzaps.secret import Secret
 from django_vzaps.services import VZapsError
@@ -257,6 +257,12 @@ class AccountAdmin(StartsBatches):
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[AccountChangeList]:
         """The list that counts instances."""
         return AccountChangeList
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """Also protected: an account of which an instance may still come."""
+        deleted, counts, needed, protected = super().get_deleted_objects(objs, request)
+        may_come = Operation.objects.open_creations().filter(account__in=objs)
+        return deleted, counts, needed, [*protected, *map(str, may_come)]
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
         """With its facts."""

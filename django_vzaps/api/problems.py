@@ -91,6 +91,7 @@ _SERVICES: Final[Mapping[type[VZapsError], str]] = {
     services.SubscriptionIsActive: "subscription-active",
     services.ForeignWebhook: "foreign-webhook",
     services.IdempotencyKeyReused: "idempotency-key-reused",
+    services.AccountInUse: "in-use",
     services.OperationInProgress: "operation-in-progress",
     services.SyncRunning: "sync-running",
 }

@@ -45,6 +45,10 @@ class OperationQuerySet(models.QuerySet["Operation"]):
         """Still running past their deadline: whoever ran them is gone."""
         return self.filter(outcome=OperationOutcome.RUNNING, deadline__lt=timezone.now())
 
+    def open_creations(self) -> OperationQuerySet:
+        """Those from which an instance may still come, or may have come without being known here."""
+        return self.filter(kind=OperationKind.CREATE, outcome__in=[OperationOutcome.RUNNING, OperationOutcome.UNKNOWN])
+
     def unsettled(self) -> OperationQuerySet:
         """Those whose outcome, or whose consequence on billing, is not known yet."""
         return self.filter(models.Q(outcome=OperationOutcome.UNKNOWN) | models.Q(lock__isnull=False)).exclude(

@@ -24,6 +24,7 @@ from django_vzaps.services import (
 )
 from django_vzaps.services.clients import client_for
 from django_vzaps.services.errors import (
+    AccountInUse,
     AlreadySubscribed,
     ChangeFailed,
     ForeignWebhook,
@@ -39,6 +40,7 @@ from django_vzaps.services.errors import (
 )
 
 __all__ = [
+    "AccountInUse",
     "AlreadySubscribed",
     "ChangeFailed",
     "ForeignWebhook",

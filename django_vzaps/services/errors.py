@@ -65,6 +65,10 @@ class IdempotencyKeyReused(ChangeFailed):
     """The idempotency key stands for another change, which is ``operation``. Nothing was sent."""
 
 
+class AccountInUse(ServiceError):
+    """The account has instances here, or one of it may still come: deleting it would lose them."""
+
+
 class OperationInProgress(ServiceError):
     """Another billing attempt for the instance is not settled yet; it is ``operation``."""
 

@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from django_vzaps.admin import accounts
-from django_vzaps.models import Account, Batch, BatchItem, BatchKind, Instance
+from django_vzaps.models import Account, Batch, BatchItem, BatchKind, Instance, Operation
 from django_vzaps.testing import FakeVZaps
 from tests.admin.conftest import StaffWith, page, said, text_of
 
@@ -207,3 +207,18 @@ def test_only_instances_in_scope_are_counted(
 
 def test_where_credentials_are_sent_cannot_be_changed(browser: Client, other: Account) -> None:
     assert "base_url" not in browser.get(page("account_change", other.pk)).content.decode()
+
+
+@pytest.mark.parametrize("outcome", ["running", "unknown"])
+def test_an_account_of_which_an_instance_may_still_come_is_not_deleted(outcome: str, browser: Client) -> None:
+    branch = Account.objects.create(name="branch")
+    Operation.objects.create(kind="instance.create", account=branch, outcome=outcome, deadline=timezone.now())
+    one = browser.post(page("account_delete", branch.pk), {"post": "yes"})
+    chosen = {"action": "delete_selected", "_selected_action": branch.pk, "post": "yes"}
+    many = browser.post(page("account_changelist"), chosen)
+    for response in (one, many):
+        assert "create instance #" in text_of(response).lower()
+    assert Account.objects.filter(pk=branch.pk).exists()
+    Operation.objects.update(outcome="failed")
+    browser.post(page("account_delete", branch.pk), {"post": "yes"})
+    assert not Account.objects.filter(pk=branch.pk).exists()

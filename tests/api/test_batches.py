@@ -173,7 +173,8 @@ def test_each_kind_takes_its_permission(
     kind: str, three: list[Instance], api_with: ClientWith, fake_vzaps: FakeVZaps
 ) -> None:
     others = api_with("view_instance", "view_batch", *(set(VERBS.values()) - {VERBS[kind]}))
-    problem(start(others, kind, three), "permission-denied")
+    refused = problem(start(others, kind, three), "permission-denied")
+    assert refused["detail"].endswith(f"django_vzaps.view_instance + django_vzaps.{VERBS[kind]}.")
     blind = api_with(VERBS[kind])
     problem(start(blind, kind, three), "permission-denied")
     assert fake_vzaps.calls == []

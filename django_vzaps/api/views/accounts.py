@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-
-from django.db import IntegrityError, transaction
-from django.db.models import ProtectedError
 from django.http import Http404
 from django.utils.translation import gettext as _
 from rest_framework.request import Request
@@ -14,17 +10,13 @@ from rest_framework.response import Response
 from django_vzaps import services
 from django_vzaps.api.links import link
 from django_vzaps.api.pagination import Pages
-from django_vzaps.api.problems import Problem
 from django_vzaps.api.serializers.accounts import AccountSerializer, CredentialsCheckedSerializer
-from django_vzaps.api.serializers.batches import BatchSerializer
 from django_vzaps.api.views.base import ListViewSet
-from django_vzaps.models import Account, Batch, BatchKind, OperationKind, OperationOutcome
-from django_vzaps.services.batches import progress_of
-
-_OPEN: Final = (OperationOutcome.RUNNING, OperationOutcome.UNKNOWN)
+from django_vzaps.api.views.starting import StartsBatches
+from django_vzaps.models import Account, Batch, BatchKind
 
 
-class AccountViewSet(ListViewSet):
+class AccountViewSet(StartsBatches, ListViewSet):
     needs = {
         "list": [("view_account",)],
         "create": [("add_account",)],
@@ -59,16 +51,7 @@ class AccountViewSet(ListViewSet):
         return self.shown(AccountSerializer, serializer.save())
 
     def destroy(self, request: Request, pk: int) -> Response:
-        try:
-            with transaction.atomic():
-                if not (account := Account.objects.select_for_update().filter(pk=pk).first()):
-                    raise Http404
-                if account.operations.filter(kind=OperationKind.CREATE, outcome__in=_OPEN).exists():
-                    words = _("It is not known yet whether an instance was created with this account, so it stays.")
-                    raise Problem("in-use", words)
-                account.delete()
-        except (ProtectedError, IntegrityError):  # an instance may have come at the same moment
-            raise Problem("in-use", _("The account has instances here, so it stays.")) from None
+        services.accounts.delete(self._account(pk))
         return Response(status=204)
 
     def check_credentials(self, request: Request, pk: int) -> Response:
@@ -86,10 +69,7 @@ class AccountViewSet(ListViewSet):
                 # Such as by the schedule: a batch would only fail.
                 raise services.SyncRunning(_("The account “%s” is being synced already.") % account.name)
             batch = services.batches.start(BatchKind.SYNC_ACCOUNT, [account.pk], actor=self.actor)
-        batch.progress = progress_of(batch)  # type: ignore[attr-defined]
-        response = self.shown(BatchSerializer, batch, status=202)
-        response["Location"] = link(request, "batch", batch.public_id)
-        return response
+        return self.started(batch)
 
     def _account(self, pk: int) -> Account:
         account = Account.objects.filter(pk=pk).first()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404
 from django.utils.translation import gettext as _
@@ -16,7 +15,6 @@ from rest_framework.response import Response
 from django_vzaps import scope, services
 from django_vzaps.api.filters import BatchFilters, BatchItemFilters
 from django_vzaps.api.idempotency import batch_id_of
-from django_vzaps.api.links import link
 from django_vzaps.api.pagination import Cursors
 from django_vzaps.api.problems import Problem
 from django_vzaps.api.serializers.batches import (
@@ -27,14 +25,15 @@ from django_vzaps.api.serializers.batches import (
     parameters_of,
 )
 from django_vzaps.api.views.base import ListViewSet
+from django_vzaps.api.views.starting import StartsBatches
 from django_vzaps.models import Account, Batch, BatchKind, Instance
-from django_vzaps.services.batches import may_ask, progress_of_each, visible, visible_items
+from django_vzaps.services.batches import permission_for, visible, visible_items
 
 #: Whoever may have something done to many sees the batches of their own; with ``view_batch``, those of others.
 _SEE = [("view_batch",), *((f"{verb}_instance",) for verb in ("change", "restart", "set_webhook", "delete"))]
 
 
-class BatchViewSet(ListViewSet):
+class BatchViewSet(StartsBatches, ListViewSet):
     needs = {
         "list": _SEE,
         "create": _SEE,
@@ -49,15 +48,14 @@ class BatchViewSet(ListViewSet):
 
     def list(self, request: Request) -> Response:
         page: Any = self.paginate_queryset(self.filtered(self._in_scope()))
-        rows = self._with_progress(page)
+        rows = self.with_progress(page)
         return self.get_paginated_response(BatchSerializer(rows, many=True, context=self.get_serializer_context()).data)
 
     def create(self, request: Request) -> Response:
         given = self.body()
         kind = given["kind"]
-        needed = "view_account" if kind == BatchKind.SYNC_ACCOUNT else "view_instance"
-        if not (may_ask(request.user, kind) and request.user.has_perm(f"django_vzaps.{needed}")):
-            raise PermissionDenied
+        seen = "view_account" if kind == BatchKind.SYNC_ACCOUNT else "view_instance"
+        self._require(f"django_vzaps.{seen}", permission_for(kind))
         targets = self._accounts(given["accounts"]) if "accounts" in given else self._instances(given["instances"])
         try:
             batch = services.batches.start(
@@ -66,10 +64,10 @@ class BatchViewSet(ListViewSet):
         except services.IdempotencyKeyReused:
             words = _("This idempotency key stands for another batch. Nothing was started.")
             raise Problem("idempotency-key-reused", words) from None
-        return self._started(batch)
+        return self.started(batch)
 
     def retrieve(self, request: Request, public_id: str) -> Response:
-        return self.shown(BatchSerializer, self._with_progress([self._batch(public_id)])[0])
+        return self.shown(BatchSerializer, self.with_progress([self._batch(public_id)])[0])
 
     def items(self, request: Request, public_id: str) -> Response:
         batch = self._batch(public_id)
@@ -84,7 +82,7 @@ class BatchViewSet(ListViewSet):
         visible_again = visible(request.user, Batch.objects.filter(pk=again.pk)).first()
         if visible_again is None:
             raise services.ChangeFailed(_("This was retried before; nothing was started a second time."))
-        return self._started(visible_again)
+        return self.started(visible_again)
 
     def stop(self, request: Request, public_id: str) -> Response:
         self.body()
@@ -102,21 +100,15 @@ class BatchViewSet(ListViewSet):
 
     def _to_change(self, public_id: str) -> Batch:
         batch = self._batch(public_id)
-        if not may_ask(self.request.user, batch.kind):
-            raise PermissionDenied
+        self._require(permission_for(batch.kind))
         return batch
 
-    def _with_progress(self, batches: Sequence[Any]) -> Sequence[Any]:
-        items = visible_items(self.request.user) if scope.is_set() else None
-        known = progress_of_each(batches, items)
-        for batch in batches:
-            batch.progress = known[batch.pk]
-        return batches
-
-    def _started(self, batch: Batch) -> Response:
-        response = self.shown(BatchSerializer, self._with_progress([batch])[0], status=202)
-        response["Location"] = link(self.request, "batch", batch.public_id)
-        return response
+    def _require(self, *names: str) -> None:
+        """What depends on the kind of the batch, and so on more than the route."""
+        # A kind that only a newer version knows has no permission that anybody could have.
+        if not (all(names) and self.request.user.has_perms(names)):
+            words = _("This takes the permission %(names)s.") % {"names": " + ".join(names)}
+            raise Problem("permission-denied", words)
 
     def _instances(self, vzaps_ids: Sequence[str]) -> Sequence[int]:
         rows = scope.limited(self.request.user, Instance.objects.all()).filter(vzaps_id__in=vzaps_ids)
