@@ -68,6 +68,16 @@ class Settings:
     """Payloads of handled events older than this are erased, their rows stay; 0 keeps them as long as the rows."""
     event_retention_days: int = 90
     """Handled events older than this are deleted; 0 keeps them for ever."""
+    change_retention_days: int = 365
+    """Changes of instances older than this are deleted, but for the newest of each field; 0 keeps them for ever."""
+    probes_per_minute: int = 60
+    """At most so many instances of an account are asked in a minute whether they are connected; 0 asks none."""
+    alert_recipients: tuple[tuple[str, str], ...] = ()
+    """Who is mailed about alerts: addresses, or pairs of an address and a language such as ``pt-br``."""
+    alert_disconnected_after: int = 2 * 60
+    """An instance that is disconnected for this long is worth an alert."""
+    admin_base_url: str = ""
+    """Where people reach the admin, for links in mails; empty takes ``webhook_base_url``."""
 
 
 KEYS: Final[Mapping[str, str]] = {item.name.upper(): item.name for item in fields(Settings)}
@@ -128,10 +138,18 @@ def _checked(key: str, value: Any) -> Any:
             if value in TASK_RUNNERS:
                 return value
             raise _wrong(key, " or ".join(repr(runner) for runner in TASK_RUNNERS))
-        case "EVENT_RETENTION_DAYS" | "EVENT_PAYLOAD_DAYS":
+        case "ALERT_RECIPIENTS":
+            if isinstance(value, list | tuple) and all(_is_recipient(part) for part in value):
+                return tuple((part, "") if isinstance(part, str) else (part[0], *part[1:], "")[:2] for part in value)
+            raise _wrong(key, 'a list of addresses, or of pairs such as ("ops@example.com", "pt-br")')
+        case "EVENT_RETENTION_DAYS" | "EVENT_PAYLOAD_DAYS" | "CHANGE_RETENTION_DAYS":
             if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
                 return value
-            raise _wrong(key, "a whole number of days, or 0 to keep events for ever")
+            raise _wrong(key, "a whole number of days, or 0 to keep them for ever")
+        case "PROBES_PER_MINUTE":
+            if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+                return value
+            raise _wrong(key, "a whole number, or 0 to ask none")
         case (
             "WEBHOOK_MAX_BYTES"
             | "STALE_AFTER"
@@ -139,6 +157,7 @@ def _checked(key: str, value: Any) -> Any:
             | "SYNC_LEASE"
             | "HANDLER_ATTEMPTS"
             | "DRAIN_LEASE"
+            | "ALERT_DISCONNECTED_AFTER"
         ):
             if isinstance(value, int) and not isinstance(value, bool) and value > 0:
                 return value
@@ -151,6 +170,14 @@ def _checked(key: str, value: Any) -> Any:
 
 def _is_time(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
+
+
+def _is_recipient(value: object) -> bool:
+    parts = (value,) if isinstance(value, str) else value
+    if not (isinstance(parts, list | tuple) and 1 <= len(parts) <= 2 and all(isinstance(part, str) for part in parts)):
+        return False
+    # A line break would end the header of the mail that it is written into.
+    return "@" in parts[0] and parts[0].isprintable()
 
 
 def _is_network(value: object) -> bool:

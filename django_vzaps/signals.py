@@ -22,6 +22,14 @@ instance_removed = Signal()
 """``instance``: it is gone on VZaps; the local row stays."""
 subscription_changed = Signal()
 """``instance``, ``subscription``, ``old``, ``new``: normalised states."""
+subscription_ending = Signal()
+"""``instance``, ``subscription``, ``ends_at``, ``days``: its end is at most 7, 3 or 1 days away. Once for each."""
+subscription_past_due = Signal()
+"""``instance``, ``subscription``: VZaps calls it past due or unpaid, and did not before."""
+alert_raised = Signal()
+"""``alert``: a person should know of something. Once while its reason holds."""
+alert_resolved = Signal()
+"""``alert``: its reason is gone."""
 event_received = Signal()
 """``instance``, ``event`` (typed; its row is ``event.record``): an event is about to be handled. Once each."""
 

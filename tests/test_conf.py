@@ -80,6 +80,15 @@ WRONG: dict[str, list[Any]] = {
     "EVENT_STORAGE": [None, "full", ["Message"], {"Message": "some"}, {1: "full"}, {"Message": None}],
     "EVENT_PAYLOAD_DAYS": [None, "10", -1, 1.5, True, False],
     "EVENT_RETENTION_DAYS": [None, "10", -1, 1.5, True, False],
+    "CHANGE_RETENTION_DAYS": [None, "10", -1, 1.5, True, False],
+    "PROBES_PER_MINUTE": [None, "10", -1, 1.5, True, False],
+    "ALERT_RECIPIENTS": [
+        None, "ops@example.com", ["nobody"], [5], [["ops@example.com", "pt-br", "es"]],
+        [("ops@example.com", None)], [()],
+        ["ops@example.com\nBcc: all@example.com"],
+    ],
+    "ALERT_DISCONNECTED_AFTER": [None, "10", 0, -1, 1.5, True],
+    "ADMIN_BASE_URL": [None, 1],
     "INSTANCE_SCOPE": [None, 0, True, ["scope"], {}],
     "READ_ONLY": [None, 0, 1, "False"],
     "TASKS": [None, "", "Celery", "thread", ["celery"], {}],
@@ -106,6 +115,16 @@ def test_a_timeout_is_a_pair_or_one_number_for_both(given: Any, meant: tuple[flo
 def test_lists_are_taken_as_tuples() -> None:
     assert read(ENCRYPTION_KEYS=["a", "b"]).encryption_keys == ("a", "b")
     assert read(WEBHOOK_EVENTS=("Message",)).webhook_events == ("Message",)
+
+
+def test_who_is_mailed_may_have_a_language() -> None:
+    given = read(ALERT_RECIPIENTS=["ops@example.com", ("chefe@example.com", "pt-br"), ["all@example.com"]])
+
+    assert given.alert_recipients == (
+        ("ops@example.com", ""),
+        ("chefe@example.com", "pt-br"),
+        ("all@example.com", ""),
+    )
 
 
 def test_urls_lose_their_last_slash() -> None:

@@ -36,6 +36,13 @@ class Account(models.Model):
     sync_error = models.TextField(_("last sync error"), blank=True, editable=False)
     sync_lease_until = models.DateTimeField(null=True, blank=True, editable=False)
     sync_lease_holder = models.CharField(max_length=32, blank=True, editable=False)
+    #: Since when every call that was made by itself failed for a reason that concerns the whole account, and how.
+    failing_since = models.DateTimeField(_("failing since"), null=True, blank=True, editable=False)
+    failures = models.PositiveIntegerField(default=0, editable=False)
+    failure_kind = models.CharField(_("kind of failure"), max_length=16, blank=True, editable=False)
+    #: Until then VZaps is left alone, but for the sync.
+    paused_until = models.DateTimeField(_("paused until"), null=True, blank=True, editable=False)
+    probed_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     objects = AccountManager()
 

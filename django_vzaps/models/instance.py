@@ -85,9 +85,18 @@ class InstanceQuerySet(models.QuerySet["Instance"]):
         """The others of the stale."""
         return self.filter(reported_state=ReportedState.CONNECTED, connection_asked_at__isnull=True)
 
+    def suspiciously_silent(self) -> InstanceQuerySet:
+        """Those that :attr:`Instance.is_suspiciously_silent`."""
+        return self.filter(reported_state=ReportedState.CONNECTED, silent_since=models.F("last_event_at"))
+
     def locked(self) -> InstanceQuerySet:
         """Locked until the transaction ends; what refers to them can still be added: events arrive meanwhile."""
-        return self.select_for_update(no_key=connections[self.db].features.has_select_for_no_key_update)
+        features = connections[self.db].features
+        return self.select_for_update(
+            no_key=features.has_select_for_no_key_update,
+            # Not what is joined to them, where that can be said.
+            of=("self",) if features.has_select_for_update_of else (),
+        )
 
 
 InstanceManager = models.Manager.from_queryset(InstanceQuerySet)
@@ -127,6 +136,11 @@ class Instance(models.Model):
     profile = JSONTextField(_("profile"), default=dict, blank=True)
     connection_source = models.CharField(_("connection known from"), max_length=16, blank=True)
     connection_asked_at = models.DateTimeField(_("connection asked at"), null=True, blank=True)
+    #: When ``connected`` became what it is, as far as is known here.
+    connection_changed_at = models.DateTimeField(_("connection changed"), null=True, blank=True, editable=False)
+    #: How often in a row it could not be asked about its connection, and when it is tried again.
+    probe_failures = models.PositiveSmallIntegerField(default=0, editable=False)
+    probe_after = models.DateTimeField(null=True, blank=True, editable=False)
     #: When VZaps is to be asked whether an event told the truth about the connection; null when it need not be.
     confirm_connection_at = models.DateTimeField(null=True, blank=True, editable=False, db_index=True)
     #: ``connection_state`` but for its age; kept by the database, so that a list can be filtered and counted by it.
@@ -134,6 +148,11 @@ class Instance(models.Model):
         expression=_REPORTED, output_field=models.CharField(max_length=16), db_persist=True
     )
     last_event_at = models.DateTimeField(_("last event"), null=True, blank=True)
+    #: The longest time without an event that is usual for it; null while that is not known.
+    usual_silence = models.DurationField(_("usual silence"), null=True, blank=True, editable=False)
+    silence_learned_at = models.DateTimeField(null=True, blank=True, editable=False)
+    #: The ``last_event_at`` after which it was found to be silent for too long; counts while no later one came.
+    silent_since = models.DateTimeField(null=True, blank=True, editable=False)
 
     remote_created_at = models.DateTimeField(_("created on VZaps"), null=True, blank=True)
     remote_updated_at = models.DateTimeField(_("updated on VZaps"), null=True, blank=True)
@@ -189,6 +208,11 @@ class Instance(models.Model):
 
     def __str__(self) -> str:
         return self.name or self.vzaps_id
+
+    @property
+    def is_suspiciously_silent(self) -> bool:
+        """Whether it is called connected, but no event has come for much longer than is usual for it."""
+        return bool(self.connected and self.silent_since is not None and self.silent_since == self.last_event_at)
 
     @property
     def connection_state(self) -> ConnectionState:

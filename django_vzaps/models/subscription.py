@@ -47,6 +47,9 @@ PAID_FOR: Final = frozenset(
     }
 )
 
+#: States in which VZaps waits for money.
+OWED: Final = frozenset({SubscriptionState.PAST_DUE, SubscriptionState.UNPAID})
+
 
 class Subscription(models.Model):
     """What is known of an instance's billing. VZaps sends no billing events: this is as old as ``refreshed_at``."""
@@ -67,6 +70,9 @@ class Subscription(models.Model):
         expression=Coalesce("cancel_at", "expired_at"), output_field=models.DateTimeField(null=True), db_persist=True
     )
     refreshed_at = models.DateTimeField(_("refreshed at"), null=True, blank=True)
+    #: How many days before its end it was last announced, and which end that was.
+    announced_days = models.PositiveSmallIntegerField(null=True, blank=True, editable=False)
+    announced_end = models.DateTimeField(null=True, blank=True, editable=False)
 
     class Meta:
         verbose_name = _("subscription")

@@ -8,7 +8,7 @@ from typing import Any
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from django_vzaps.models import Operation, OperationKind, OperationOutcome, Subscription, SubscriptionState
+from django_vzaps.models import Account, Operation, OperationKind, OperationOutcome, Subscription, SubscriptionState
 from django_vzaps.models.subscription import PAID_FOR
 
 
@@ -25,6 +25,12 @@ def facts(subscription: Subscription) -> dict[str, Any]:
         "expired_at": subscription.expired_at,
         "read_at": subscription.refreshed_at,
     }
+
+
+def unsettled(account: Account) -> set[int]:
+    """The account's instances with a billing change whose effect is still to be seen."""
+    waiting = Operation.objects.filter(account=account, lock__isnull=False, instance__isnull=False)
+    return {pk for pk in waiting.values_list("instance_id", flat=True) if pk is not None}
 
 
 def confirm(subscriptions: Sequence[Subscription]) -> int:

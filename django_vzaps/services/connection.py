@@ -11,6 +11,7 @@ from django.db import transaction
 from django_vzaps import signals
 from django_vzaps.models import Instance
 from django_vzaps.models.fields import storable
+from django_vzaps.services import changes
 
 #: What a person sees of an instance's WhatsApp profile, and how much of it is kept.
 _TEXTS = {"phone": 64, "whatsapp_jid": 255, "push_name": 255}
@@ -24,6 +25,7 @@ COLUMNS = [
     "profile",
     "connection_source",
     "connection_asked_at",
+    "connection_changed_at",
 ]
 
 
@@ -46,7 +48,7 @@ def record(
         instance = Instance.objects.locked().filter(pk=instance_id).first()
         if instance is None:
             return False
-        before = instance.connected
+        before = {column: getattr(instance, column) for column in changes.INSTANCE_FIELDS if column in COLUMNS}
         taken = apply(
             instance,
             connected=connected,
@@ -57,7 +59,13 @@ def record(
         )
         if taken:
             instance.save(update_fields=COLUMNS)
-            announce(instance, before)
+            found = {
+                column: (old, getattr(instance, column))
+                for column, old in before.items()
+                if getattr(instance, column) != old
+            }
+            changes.record_instance(instance, found, source=source, at=asked_at)
+            announce(instance, before["connected"])
     return taken
 
 
@@ -77,6 +85,8 @@ def apply(
         instance.connected_at = connected_at or asked_at
     elif connected_at is not None:
         instance.connected_at = connected_at
+    if connected != instance.connected:
+        instance.connection_changed_at = asked_at
     instance.connected = connected
     instance.connection_source = source
     instance.connection_asked_at = asked_at

@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from django_vzaps import client, conf, crypto, signals
 from django_vzaps.models import (
     Account,
+    ConnectionSource,
     EventQueue,
     Instance,
     Operation,
@@ -23,7 +24,7 @@ from django_vzaps.models import (
     Webhook,
 )
 from django_vzaps.secret import Secret
-from django_vzaps.services import billing, mirror, subscriptions, webhooks
+from django_vzaps.services import billing, changes, mirror, subscriptions, webhooks
 from django_vzaps.services.attempts import Actor, before_sending, carry_out, close_operation, open_operation
 from django_vzaps.services.clients import client_for, token_of
 from django_vzaps.services.errors import ChangeFailed, ReadFailed, ReadOnly, SubscriptionIsActive
@@ -290,4 +291,5 @@ def mark_removed(instance: Instance) -> None:
     now = timezone.now()
     if Instance.objects.filter(pk=instance.pk, removed_at__isnull=True).update(removed_at=now, connected=None):
         instance.removed_at, instance.connected = now, None
+        changes.record_instance(instance, {"removed_at": (None, now)}, source=ConnectionSource.API, at=now)
         signals.send_on_commit(signals.instance_removed, sender=Instance, instance=instance)

@@ -12,12 +12,20 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from django_vzaps import client, crypto, signals
-from django_vzaps.models import Account, ConnectionSource, Instance, Subscription, SubscriptionState, Webhook
+from django_vzaps.models import (
+    Account,
+    ConnectionSource,
+    Instance,
+    InstanceChange,
+    Subscription,
+    SubscriptionState,
+    Webhook,
+)
 from django_vzaps.models.fields import storable, storable_moment
+from django_vzaps.models.subscription import OWED
 from django_vzaps.secret import MASK, Secret
-from django_vzaps.services import billing, connection
-
-Changes = dict[str, tuple[Any, Any]]
+from django_vzaps.services import billing, changes, connection
+from django_vzaps.services.changes import Changes
 
 INSTANCE_COLUMNS: Final = [
     "account_id",
@@ -43,7 +51,15 @@ WEBHOOK_COLUMNS: Final = ["actual_host_and_path", "actual_events", "checked_at"]
 GRACE: Final = timedelta(minutes=10)
 
 #: Not worth a signal: they change with every answer, or must not be shown.
-_SILENT: Final = {"data", "token", "synced_at", "missing_walks", "connection_asked_at", "connection_source"}
+_SILENT: Final = {
+    "data",
+    "token",
+    "synced_at",
+    "missing_walks",
+    "connection_asked_at",
+    "connection_changed_at",
+    "connection_source",
+}
 # A long segment of a path is taken for a secret, ours or somebody else's; a UUID is a name.
 _LONG_SEGMENT: Final = re.compile(r"[^/]{24,}")
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
@@ -168,27 +184,28 @@ def _store(account: Account, answer: client.Instance, *, asked_at: datetime) -> 
         is_new = instance is None
         instance = instance or Instance(vzaps_id=answer.id, account=account)
         connected_before = instance.connected
-        changes = apply_instance(instance, answer, account=account, asked_at=asked_at)
+        found = apply_instance(instance, answer, account=account, asked_at=asked_at)
         # Each table's other columns are written by others meanwhile.
         instance.save(update_fields=None if is_new else INSTANCE_COLUMNS)
         subscription = Subscription.objects.filter(instance=instance).first() or Subscription(instance=instance)
-        state_before = subscription.state
-        apply_subscription(subscription, answer, asked_at=asked_at)
+        billed = apply_subscription(subscription, answer, asked_at=asked_at)
         subscription.save(update_fields=SUBSCRIPTION_COLUMNS if subscription.pk else None)
         webhook = Webhook.objects.filter(instance=instance).first() or Webhook(instance=instance)
-        apply_webhook(webhook, answer, asked_at=asked_at)
+        hooked = apply_webhook(webhook, answer, asked_at=asked_at)
         webhook.save(update_fields=WEBHOOK_COLUMNS if webhook.pk else None)
         let_old_secrets_die([(webhook, answer)], asked_at=asked_at)
         instance.subscription, instance.webhook = subscription, webhook
-        announce(instance, changes, is_new=is_new, connected_before=connected_before)
-        announce_subscription(instance, subscription, state_before)
+        if not is_new:
+            changes.save(history(instance, found, billed, hooked, at=asked_at))
+        announce(instance, found, is_new=is_new, connected_before=connected_before)
+        announce_subscription(instance, subscription, billed)
         billing.confirm([subscription])
     return instance
 
 
-def announce(instance: Instance, changes: Changes, *, is_new: bool, connected_before: bool | None) -> None:
-    """Send the signals that fit ``changes`` on commit."""
-    told = {column: change for column, change in changes.items() if column not in _SILENT}
+def announce(instance: Instance, found: Changes, *, is_new: bool, connected_before: bool | None) -> None:
+    """Send the signals that fit ``found`` on commit."""
+    told = {column: change for column, change in found.items() if column not in _SILENT}
     if is_new:
         signals.send_on_commit(signals.instance_created, sender=Instance, instance=instance)
     elif told:
@@ -196,8 +213,21 @@ def announce(instance: Instance, changes: Changes, *, is_new: bool, connected_be
     connection.announce(instance, connected_before)
 
 
-def announce_subscription(instance: Instance, subscription: Subscription, state_before: str) -> None:
-    """Send ``subscription_changed`` on commit where the state is another one."""
+def history(
+    instance: Instance, found: Changes, billed: Changes, hooked: Changes, *, at: datetime
+) -> list[InstanceChange]:
+    """What an answer of VZaps' changed of an instance that was known before."""
+    source = ConnectionSource.API
+    return [
+        *changes.rows(instance.pk, found, changes.INSTANCE_FIELDS, source=source, at=at),
+        *changes.rows(instance.pk, billed, changes.SUBSCRIPTION_FIELDS, source=source, at=at),
+        *changes.rows(instance.pk, hooked, changes.WEBHOOK_FIELDS, source=source, at=at),
+    ]
+
+
+def announce_subscription(instance: Instance, subscription: Subscription, billed: Changes) -> None:
+    """Send the signals that fit the changes of a subscription on commit."""
+    state_before, _now = billed.get("state", (subscription.state, None))
     if subscription.state != state_before:
         signals.send_on_commit(
             signals.subscription_changed,
@@ -206,6 +236,10 @@ def announce_subscription(instance: Instance, subscription: Subscription, state_
             subscription=subscription,
             old=str(state_before),
             new=str(subscription.state),
+        )
+    if subscription.state in OWED and state_before not in OWED:
+        signals.send_on_commit(
+            signals.subscription_past_due, sender=Subscription, instance=instance, subscription=subscription
         )
 
 

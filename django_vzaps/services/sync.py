@@ -17,12 +17,12 @@ from django.utils.translation import gettext as _
 
 from django_vzaps import client, conf, signals
 from django_vzaps.client import VZapsError
-from django_vzaps.models import Account, Instance
+from django_vzaps.models import Account, ConnectionSource, Instance
 from django_vzaps.models.fields import storable
 from django_vzaps.models.instance import InstanceQuerySet
-from django_vzaps.services import mirror, operations
+from django_vzaps.services import billing, changes, circuit, mirror, operations
 from django_vzaps.services.clients import client_for
-from django_vzaps.services.errors import ReadFailed, SyncRunning, in_words
+from django_vzaps.services.errors import NotConfigured, ReadFailed, SyncRunning, in_words
 from django_vzaps.services.pages import PageCounts, store_page
 
 logger = logging.getLogger("django_vzaps.sync")
@@ -66,6 +66,17 @@ class _Walk:
     started_at: datetime
     seen: set[str] = field(default_factory=set)
     total: int | None = None
+    has_shrunk: bool = False
+    """Whether the list got shorter meanwhile: what moved up from a page to one that was read before was not seen."""
+
+    def note(self, page: client.InstancePage) -> list[client.Instance]:
+        """Take in a page, and return those of its instances that were not on an earlier one, each once."""
+        if self.total is not None and page.total is not None and page.total < self.total:
+            self.has_shrunk = True
+        self.total = page.total
+        fresh = {answer.id: answer for answer in page.content if answer.id not in self.seen}
+        self.seen.update(fresh)
+        return list(fresh.values())
 
 
 def sync_account(
@@ -78,17 +89,18 @@ def sync_account(
     """Walk the account's list and mirror it; what one page brought stays even if the next one fails.
 
     ``dry_run`` writes nothing. ``force`` lifts the guard against removing many at once. Raises
-    :class:`SyncRunning` and :class:`ReadFailed` (also noted on the account).
+    :class:`SyncRunning`, and :class:`ReadFailed` or :class:`NotConfigured` (both also noted on the account).
     """
-    api = client_for(account)
     if dry_run:
-        return _walk(api, account, dry_run=True, force=force, progress=progress, renew=lambda: None)
+        return _walk(account, dry_run=True, force=force, progress=progress, renew=lambda: None)
     with _lease(account) as renew:
         try:
-            report = _walk(api, account, dry_run=False, force=force, progress=progress, renew=renew)
-        except ReadFailed as error:
+            report = _walk(account, dry_run=False, force=force, progress=progress, renew=renew)
+        except (ReadFailed, NotConfigured) as error:
             Account.objects.filter(pk=account.pk).update(sync_error=storable(error))
+            circuit.note_failure(account, error.error or error, about_instance=False)
             raise
+        circuit.note_success(account)
         operations.settle_creates(account)
         # Nobody reads the report of a scheduled sync: what it has to say is kept on the account.
         known: dict[str, Any] = {"synced_at": timezone.now()} if report.complete else {}
@@ -109,7 +121,6 @@ def sync_instance(instance: Instance) -> Instance:
 
 
 def _walk(
-    api: client.VZapsClient,
     account: Account,
     *,
     dry_run: bool,
@@ -117,7 +128,9 @@ def _walk(
     progress: Callable[[SyncProgress], None] | None,
     renew: Callable[[], None],
 ) -> SyncReport:
+    api = client_for(account)
     walk = _Walk(started_at=timezone.now())
+    unsettled = billing.unsettled(account)
     counts = PageCounts()
     number = 0
     while True:
@@ -128,11 +141,9 @@ def _walk(
             page = api.instances.list(page=number, size=PAGE_SIZE)
         except VZapsError as error:
             raise ReadFailed(in_words(error), error=error) from error
-        walk.total = page.total
-        fresh = [answer for answer in page.content if answer.id not in walk.seen]
-        walk.seen.update(answer.id for answer in fresh)
+        fresh = walk.note(page)
         if fresh:
-            counts += _store(account, fresh, asked_at=asked_at, dry_run=dry_run)
+            counts += _store(account, fresh, asked_at=asked_at, unsettled=unsettled, dry_run=dry_run)
         if progress is not None:
             progress(SyncProgress(seen=len(walk.seen), total=walk.total))
         # A page that brings nothing new ends the walk, also where a server repeats its last page for ever. The total
@@ -153,12 +164,12 @@ def _walk(
     return _remove_missing(account, walk, report, force=force)
 
 
-def _store(account: Account, answers: Sequence[client.Instance], *, asked_at: datetime, dry_run: bool) -> PageCounts:
+def _store(account: Account, answers: Sequence[client.Instance], **how: Any) -> PageCounts:
     try:
-        return store_page(account, answers, asked_at=asked_at, dry_run=dry_run)
+        return store_page(account, answers, **how)
     except IntegrityError:
         # An instance of this page was created here at the same moment: it is there now.
-        return store_page(account, answers, asked_at=asked_at, dry_run=dry_run)
+        return store_page(account, answers, **how)
 
 
 def _remove_missing(account: Account, walk: _Walk, report: SyncReport, *, force: bool) -> SyncReport:
@@ -169,6 +180,9 @@ def _remove_missing(account: Account, walk: _Walk, report: SyncReport, *, force:
         return replace(report, notes=(note % {"total": walk.total, "seen": len(walk.seen)},))
     report = replace(report, complete=True)
     known = Instance.objects.present().filter(account=account)
+    if walk.has_shrunk:
+        note = _("VZaps' list got shorter while it was read: nothing was removed. The next sync looks again.")
+        return replace(report, notes=(note,))
     if not walk.seen:
         note = _("VZaps listed no instances: nothing was removed.")
         return replace(report, notes=(note,) if known.exists() else ())
@@ -213,6 +227,14 @@ def _remove(pks: Sequence[int], walk_started_at: datetime) -> int:
         # As old as the walk, so that an answer asked for since then can still say that it is there.
         Instance.objects.filter(pk__in=[row.pk for row in rows]).update(
             removed_at=walk_started_at, connected=None, missing_walks=WALKS_MISSING
+        )
+        found = {"removed_at": (None, walk_started_at)}
+        changes.save(
+            change
+            for row in rows
+            for change in changes.rows(
+                row.pk, found, changes.INSTANCE_FIELDS, source=ConnectionSource.API, at=walk_started_at
+            )
         )
         for row in rows:
             row.removed_at, row.connected = walk_started_at, None

@@ -78,7 +78,7 @@ def test_what_the_receiver_writes_meanwhile_is_not_overwritten(
 
     monkeypatch.setattr(mirror, "apply_instance", apply_slowly)
     if page:
-        pages.store_page(instance.account, [answer], asked_at=asked_at)
+        pages.store_page(instance.account, [answer], asked_at=asked_at, unsettled=set())
     else:
         mirror.store(instance.account, answer, asked_at=asked_at)
 

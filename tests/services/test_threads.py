@@ -241,7 +241,10 @@ def test_what_was_learned_later_is_written_last(
 
     writers: dict[str, tuple[tuple[Any, str], Callable[[], object]]] = {
         "store": ((mirror, "apply_instance"), lambda: mirror.store(account, old, asked_at=asked_at)),
-        "store_page": ((mirror, "apply_instance"), lambda: pages.store_page(account, [old], asked_at=asked_at)),
+        "store_page": (
+            (mirror, "apply_instance"),
+            lambda: pages.store_page(account, [old], asked_at=asked_at, unsettled=set()),
+        ),
         "record": (
             (connection, "apply"),
             lambda: connection.record(instance.pk, connected=False, source="webhook", asked_at=asked_at),

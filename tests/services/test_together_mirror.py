@@ -33,7 +33,7 @@ def test_a_list_read_before_a_deletion_does_not_bring_the_instance_back(
     early, asked_at = answer_about(instance), timezone.now()
 
     instances.delete(instance, actor=None)
-    pages.store_page(account, [early], asked_at=asked_at)
+    pages.store_page(account, [early], asked_at=asked_at, unsettled=set())
     mirror.store(account, early, asked_at=asked_at)
 
     instance.refresh_from_db()
