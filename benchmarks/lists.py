@@ -22,15 +22,15 @@ import statistics
 import sys
 import tempfile
 import time
-import uuid
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlencode, urlsplit
+from urllib.parse import urlencode
 
 import django
+from databases import database
 from django.conf import settings
 
 if TYPE_CHECKING:
@@ -250,33 +250,6 @@ def _orders(page: Any) -> dict[str, str]:
         if page.get_ordering_field(name) and name in page.sortable_by
     ]
     return {f"?o={sign}{number}": f"by {sign}{name}" for number, name in columns for sign in ("", "-")}
-
-
-@contextmanager
-def database(url: str, folder: Path) -> Iterator[dict[str, Any]]:
-    """The settings of a database that is there while this is open."""
-    name = f"vzaps_lists_{uuid.uuid4().hex[:8]}"
-    if url == "sqlite":
-        options = {"init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL"}
-        yield {"ENGINE": "django.db.backends.sqlite3", "NAME": folder / name, "OPTIONS": options}
-        return
-    import psycopg
-
-    parts = urlsplit(url)
-    with psycopg.connect(url, autocommit=True, connect_timeout=5) as server:
-        server.execute(f"CREATE DATABASE {name}")
-        try:
-            yield {
-                "ENGINE": "django.db.backends.postgresql",
-                "NAME": name,
-                "USER": unquote(parts.username or ""),
-                "PASSWORD": unquote(parts.password or ""),
-                "HOST": parts.hostname or "",
-                "PORT": str(parts.port or ""),
-                "CONN_MAX_AGE": None,  # opening a connection is no part of a page
-            }
-        finally:
-            server.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def fill(sizes: dict[str, Size]) -> None:

@@ -1,16 +1,18 @@
 """Storing one page of VZaps' list: a constant number of statements, whatever its length.
 
-One reads the rows with their subscriptions and webhooks and locks them; then there is one for each of the three tables
-in which something is new or another, and one for the history. A page on which nothing changed is only read, until the
-times at which its rows were confirmed grow too old: see :data:`AGES_KEPT_WITHIN`.
+One reads the rows with their subscriptions and webhooks; where all is as it was, that is all, and nothing is locked.
+New rows are one more for each of the three tables, and so are the times of rows that did not change, which are renewed
+when they grow too old: see :data:`AGES_KEPT_WITHIN`. Where something is another, the rows that are to be written are
+read again and locked, written with one statement for each table concerned, and one more writes the history.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, Generic, TypeVar
+from enum import IntEnum
+from typing import Any, Final, TypeVar
 
 from django.db import connections, models, router, transaction
 
@@ -23,8 +25,9 @@ from django_vzaps.services.changes import Changes
 #: a row is never called younger than it is, and a walk over what did not change writes little.
 AGES_KEPT_WITHIN: Final = 1 / 3
 
-#: When it was asked is no change.
-_AGES: Final = frozenset({"synced_at", "connection_asked_at", "connection_source", "refreshed_at", "checked_at"})
+_TIMES: Final = frozenset({"synced_at", "connection_asked_at", "refreshed_at", "checked_at"})
+#: When and how it is known is no change.
+_AGES: Final = _TIMES | {"connection_source"}
 
 Row = TypeVar("Row", bound=models.Model)
 
@@ -45,30 +48,25 @@ class PageCounts:
         )
 
 
-@dataclass(slots=True)
-class _Table(Generic[Row]):
-    """What is to be written of one table: rows that are new, that changed, and whose age alone is another."""
+class _Need(IntEnum):
+    """What is to be written of a row."""
 
-    oldest: timedelta
-    new: list[Row] = field(default_factory=list)
-    changed: list[Row] = field(default_factory=list)
-    confirmed: list[Row] = field(default_factory=list)
+    NOTHING = 0
+    AGE = 1
+    ROW = 2
 
-    def sort(self, row: Row, found: Changes) -> None:
-        """Put ``row`` where it belongs, after ``found`` was found to be another."""
-        if row.pk is None:
-            self.new.append(row)
-        elif found.keys() - _AGES:
-            self.changed.append(row)
-        elif "connection_source" in found or any(
-            old is None or new - old >= self.oldest for column, (old, new) in found.items() if column in _AGES
-        ):
-            self.confirmed.append(row)
+    @classmethod
+    def of(cls, found: Changes, oldest: timedelta) -> _Need:
+        times = [change for column, change in found.items() if column in _TIMES]
+        if found.keys() - _AGES or any(old is None for old, _new in times):
+            return cls.ROW
+        is_due = "connection_source" in found or any(new - old >= oldest for old, new in times)
+        return cls.AGE if is_due else cls.NOTHING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Taken:
-    """One answer, put onto its rows."""
+    """One answer, put onto its rows: what it changed of them, and what of that is to be written."""
 
     answer: client.Instance
     instance: Instance
@@ -79,9 +77,11 @@ class _Taken:
     found: Changes
     billed: Changes
     hooked: Changes
+    needs: tuple[_Need, _Need, _Need]
 
     @property
     def is_changed(self) -> bool:
+        """Whether VZaps says something else than before."""
         return bool((self.found.keys() | self.billed.keys() | self.hooked.keys()) - _AGES)
 
 
@@ -93,97 +93,121 @@ def store_page(
     unsettled: Collection[int],
     dry_run: bool = False,
 ) -> PageCounts:
-    """Mirror ``answers``, each of another instance, in one transaction. Signals go out on commit.
+    """Mirror ``answers``, each of another instance; all that is to be written is written in one transaction.
 
-    The rows are locked in the order of their keys. ``unsettled`` are the instances with a billing change whose effect
-    is still to be seen. With ``dry_run`` nothing is locked or written. Raises ``IntegrityError`` where somebody else
-    stored one of them for the first time meanwhile: nothing was written then.
+    Rows are locked in the order of their keys; signals go out on commit. ``unsettled`` are the instances with a
+    billing change whose effect is still to be seen. With ``dry_run`` nothing is written. Raises ``IntegrityError``
+    where somebody else stored one of them for the first time meanwhile: nothing was written then.
     """
-    with transaction.atomic():
-        rows = Instance.objects.filter(vzaps_id__in=[answer.id for answer in answers]).order_by("pk")
-        rows = rows.select_related("subscription", "webhook")
-        known = {row.vzaps_id: row for row in (rows if dry_run else rows.locked())}
-        taken = [_take_in(account, answer, known.get(answer.id), asked_at=asked_at) for answer in answers]
-        if not dry_run:
-            _write(taken, asked_at=asked_at)
-            _tell(taken, asked_at=asked_at, unsettled=unsettled)
+    taken = _taken_in(account, answers, asked_at=asked_at)
+    if not dry_run and (any(max(one.needs) for one in taken) or unsettled):
+        with transaction.atomic():
+            _write(account, taken, asked_at=asked_at, unsettled=unsettled)
     created = sum(one.is_new for one in taken)
     updated = sum(one.is_changed for one in taken if not one.is_new)
     return PageCounts(created=created, updated=updated, unchanged=len(taken) - created - updated)
 
 
+def _taken_in(
+    account: Account, answers: Sequence[client.Instance], *, asked_at: datetime, lock: bool = False
+) -> list[_Taken]:
+    rows = Instance.objects.filter(vzaps_id__in=[answer.id for answer in answers]).order_by("pk")
+    rows = rows.select_related("subscription", "webhook")
+    known = {row.vzaps_id: row for row in (rows.locked() if lock else rows)}
+    return [_take_in(account, answer, known.get(answer.id), asked_at=asked_at) for answer in answers]
+
+
 def _take_in(account: Account, answer: client.Instance, known: Instance | None, *, asked_at: datetime) -> _Taken:
     instance = known or Instance(vzaps_id=answer.id, account=account)
-    # Either may be missing: the one that a foreign row was made for by hand.
+    # Either may be missing, where a row was made by hand.
     subscription = getattr(known, "subscription", None) or Subscription(instance=instance)
     webhook = getattr(known, "webhook", None) or Webhook(instance=instance)
+    connected_before = instance.connected
+    found = mirror.apply_instance(instance, answer, account=account, asked_at=asked_at)
+    billed = mirror.apply_subscription(subscription, answer, asked_at=asked_at)
+    hooked = mirror.apply_webhook(webhook, answer, asked_at=asked_at)
+    oldest = timedelta(seconds=conf.current().stale_after * AGES_KEPT_WITHIN)
     return _Taken(
         answer=answer,
         instance=instance,
         subscription=subscription,
         webhook=webhook,
         is_new=known is None,
-        connected_before=instance.connected,
-        found=mirror.apply_instance(instance, answer, account=account, asked_at=asked_at),
-        billed=mirror.apply_subscription(subscription, answer, asked_at=asked_at),
-        hooked=mirror.apply_webhook(webhook, answer, asked_at=asked_at),
+        connected_before=connected_before,
+        found=found,
+        billed=billed,
+        hooked=hooked,
+        needs=(
+            _Need.of(found, oldest) if known else _Need.ROW,
+            _Need.of(billed, oldest) if subscription.pk else _Need.ROW,
+            _Need.of(hooked, oldest) if webhook.pk else _Need.ROW,
+        ),
     )
 
 
-def _write(taken: Sequence[_Taken], *, asked_at: datetime) -> None:
-    oldest = timedelta(seconds=conf.current().stale_after * AGES_KEPT_WITHIN)
-    instances, subscriptions, webhooks = _Table[Instance](oldest), _Table[Subscription](oldest), _Table[Webhook](oldest)
-    for one in taken:
-        instances.sort(one.instance, one.found)
-        subscriptions.sort(one.subscription, one.billed)
-        webhooks.sort(one.webhook, one.hooked)
-    Instance.objects.bulk_create(instances.new)
-    if instances.changed:
-        _upsert(Instance, [*instances.changed, *instances.confirmed], mirror.INSTANCE_COLUMNS, unique="id")
-    elif instances.confirmed:
-        _confirm_instances(instances.confirmed, asked_at)
-    if subscriptions.new or subscriptions.changed:
-        rows = [*subscriptions.new, *subscriptions.changed, *subscriptions.confirmed]
-        _upsert(Subscription, _as_new(rows), mirror.SUBSCRIPTION_COLUMNS, unique="instance")
-    elif subscriptions.confirmed:
-        Subscription.objects.filter(pk__in=_keys(subscriptions.confirmed)).update(refreshed_at=asked_at)
-    if webhooks.new or webhooks.changed:
-        _upsert(
-            Webhook,
-            _as_new([*webhooks.new, *webhooks.changed, *webhooks.confirmed]),
-            mirror.WEBHOOK_COLUMNS,
-            unique="instance",
-        )
-    elif webhooks.confirmed:
-        Webhook.objects.filter(pk__in=_keys(webhooks.confirmed)).update(checked_at=asked_at)
-
-
-def _confirm_instances(rows: Sequence[Instance], asked_at: datetime) -> None:
-    said = [row for row in rows if row.connection_asked_at == asked_at]
-    unsaid = [row for row in rows if row.connection_asked_at != asked_at]
-    if said:
-        Instance.objects.filter(pk__in=_keys(said)).update(
-            synced_at=asked_at, connection_asked_at=asked_at, connection_source=ConnectionSource.API
-        )
-    if unsaid:
-        Instance.objects.filter(pk__in=_keys(unsaid)).update(synced_at=asked_at)
-
-
-def _tell(taken: Sequence[_Taken], *, asked_at: datetime, unsettled: Collection[int]) -> None:
+def _write(account: Account, taken: list[_Taken], *, asked_at: datetime, unsettled: Collection[int]) -> None:
+    new = [one for one in taken if one.is_new]
     known = [one for one in taken if not one.is_new]
-    changes.save(
-        row for one in known for row in mirror.history(one.instance, one.found, one.billed, one.hooked, at=asked_at)
+    if any(_Need.ROW in one.needs for one in known):
+        # Read again under a lock, since somebody may have written them since. One that is gone by now is left.
+        answers = [one.answer for one in known if max(one.needs)]
+        changed = [one for one in _taken_in(account, answers, asked_at=asked_at, lock=True) if not one.is_new]
+    else:
+        changed = []
+        _confirm(known, asked_at=asked_at)
+    Instance.objects.bulk_create([one.instance for one in new])
+    all_written = [*new, *changed]
+    _upsert(Instance, [one.instance for one in changed if one.needs[0]], mirror.INSTANCE_COLUMNS, unique="id")
+    _upsert(
+        Subscription,
+        _without_keys(one.subscription for one in all_written if one.needs[1]),
+        mirror.SUBSCRIPTION_COLUMNS,
+        unique="instance",
     )
-    for one in taken:
-        mirror.announce_subscription(one.instance, one.subscription, one.billed)
+    _upsert(
+        Webhook,
+        _without_keys(one.webhook for one in all_written if one.needs[2]),
+        mirror.WEBHOOK_COLUMNS,
+        unique="instance",
+    )
+    changes.save(
+        row for one in changed for row in mirror.history(one.instance, one.found, one.billed, one.hooked, at=asked_at)
+    )
+    for one in all_written:
         mirror.announce(one.instance, one.found, is_new=one.is_new, connected_before=one.connected_before)
-    mirror.let_old_secrets_die(((one.webhook, one.answer) for one in known), asked_at=asked_at)
-    if waiting := [one.subscription for one in known if one.instance.pk in unsettled]:
+        mirror.announce_subscription(one.instance, one.subscription, one.billed)
+    written = {one.answer.id: one for one in all_written}
+    latest = [written.get(one.answer.id, one) for one in known]
+    mirror.let_old_secrets_die(((one.webhook, one.answer) for one in latest), asked_at=asked_at)
+    if waiting := [one.subscription for one in latest if one.instance.pk in unsettled]:
         billing.confirm(waiting)
 
 
+def _confirm(known: Sequence[_Taken], *, asked_at: datetime) -> None:
+    """Renew the times of rows that are as they were; not of one that somebody wrote since it was read."""
+    for said in (True, False):
+        due = [one for one in known if one.needs[0] and ("connection_asked_at" in one.found) == said]
+        times: dict[str, Any] = {"synced_at": asked_at}
+        before = {"synced_at__in": {one.found["synced_at"][0] for one in due if "synced_at" in one.found}}
+        if said:
+            times |= {"connection_asked_at": asked_at, "connection_source": ConnectionSource.API}
+            before["connection_asked_at__in"] = {one.found["connection_asked_at"][0] for one in due}
+        if due:
+            Instance.objects.filter(pk__in=[one.instance.pk for one in due], **before).update(**times)
+    if billed := [one for one in known if one.needs[1]]:
+        Subscription.objects.filter(
+            pk__in=[one.subscription.pk for one in billed],
+            refreshed_at__in={one.billed["refreshed_at"][0] for one in billed},
+        ).update(refreshed_at=asked_at)
+    if hooked := [one for one in known if one.needs[2]]:
+        Webhook.objects.filter(
+            pk__in=[one.webhook.pk for one in hooked],
+            checked_at__in={one.hooked["checked_at"][0] for one in hooked},
+        ).update(checked_at=asked_at)
+
+
 def _upsert(model: type[Row], rows: list[Row], columns: list[str], *, unique: str) -> None:
-    """Write ``columns`` of rows that are there, and the others whole; the others' further columns stay as they are."""
+    """Write ``columns`` of rows that are there, whose other columns stay as they are, and the others whole."""
     features = connections[router.db_for_write(model)].features
     model._default_manager.bulk_create(
         rows,
@@ -194,12 +218,9 @@ def _upsert(model: type[Row], rows: list[Row], columns: list[str], *, unique: st
     )
 
 
-def _as_new(rows: list[Row]) -> list[Row]:
-    """Rows without their keys, which the database says again: with and without in one list are two statements."""
-    for row in rows:
+def _without_keys(rows: Iterable[Row]) -> list[Row]:
+    """Rows that the database finds by what else is unique: with and without keys in one list are two statements."""
+    found = list(rows)
+    for row in found:
         row.pk = None
-    return rows
-
-
-def _keys(rows: Sequence[models.Model]) -> list[int]:
-    return [row.pk for row in rows]
+    return found

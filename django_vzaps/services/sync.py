@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import secrets
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from django.db import IntegrityError, transaction
 from django.db.models import Q
@@ -32,6 +33,8 @@ PAGE_SIZE: Final = 100
 REMOVAL_LIMIT: Final = 0.3
 #: In so many complete walks in a row an instance must be missing.
 WALKS_MISSING: Final = 2
+#: After this part of its lease a walk says that it is alive.
+_RENEWED_AFTER: Final = 1 / 60
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,6 +60,12 @@ class SyncReport:
     complete: bool = False
     dry_run: bool = False
     notes: tuple[str, ...] = ()
+
+
+class _Renew(Protocol):
+    """Says that the walk is alive, now or when that is due. Raises :class:`SyncRunning` where another took over."""
+
+    def __call__(self, *, at_once: bool = ...) -> None: ...
 
 
 @dataclass(slots=True)
@@ -92,7 +101,7 @@ def sync_account(
     :class:`SyncRunning`, and :class:`ReadFailed` or :class:`NotConfigured` (both also noted on the account).
     """
     if dry_run:
-        return _walk(account, dry_run=True, force=force, progress=progress, renew=lambda: None)
+        return _walk(account, dry_run=True, force=force, progress=progress, renew=lambda **_when: None)
     with _lease(account) as renew:
         try:
             report = _walk(account, dry_run=False, force=force, progress=progress, renew=renew)
@@ -126,7 +135,7 @@ def _walk(
     dry_run: bool,
     force: bool,
     progress: Callable[[SyncProgress], None] | None,
-    renew: Callable[[], None],
+    renew: _Renew,
 ) -> SyncReport:
     api = client_for(account)
     walk = _Walk(started_at=timezone.now())
@@ -151,7 +160,7 @@ def _walk(
         is_last = len(page.content) < PAGE_SIZE and walk.total is not None and len(walk.seen) >= walk.total
         if not fresh or is_last:
             break
-    renew()
+    renew(at_once=True)
     report = SyncReport(
         account=account.name,
         seen=len(walk.seen),
@@ -248,17 +257,22 @@ def _batches(pks: Sequence[int], size: int = 500) -> Iterator[Sequence[int]]:
 
 
 @contextmanager
-def _lease(account: Account) -> Iterator[Callable[[], None]]:
+def _lease(account: Account) -> Iterator[_Renew]:
     """One walk an account at a time. A holder that died is waited for until its lease ends, not longer."""
     holder = secrets.token_hex(16)
     mine = Account.objects.filter(pk=account.pk, sync_lease_holder=holder)
+    renewed = time.monotonic()
 
     def until() -> datetime:
         return timezone.now() + timedelta(seconds=conf.current().sync_lease)
 
-    def renew() -> None:
+    def renew(*, at_once: bool = False) -> None:
+        nonlocal renewed
+        if not at_once and time.monotonic() < renewed + conf.current().sync_lease * _RENEWED_AFTER:
+            return
         if not mine.update(sync_lease_until=until()):
             raise SyncRunning(_("This sync was slow, and another one of “%s” took over.") % account.name)
+        renewed = time.monotonic()
 
     free = Q(sync_lease_until__isnull=True) | Q(sync_lease_until__lt=timezone.now())
     if not Account.objects.filter(free, pk=account.pk).update(sync_lease_holder=holder, sync_lease_until=until()):
