@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, Min, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from django_vzaps import conf, scope
@@ -30,25 +32,41 @@ COUNTED: Final = 10_000
 
 
 def summary(user: Any) -> dict[str, Any]:
-    """Counts by state, and ages, of what the user may see."""
+    """Counts by state, and ages in seconds, of what the user may see; the system (None) sees everything."""
     now = timezone.now()
     instances = scope.limited(user, Instance.objects.all()).filter(removed_at__isnull=True).order_by()
     events = scope.about(user, Event.objects.all(), Instance.objects.all()).order_by()
-    pending = events.filter(state=EventState.PENDING)
-    oldest = pending.order_by("received_at").values_list("received_at", flat=True).first()
     operations = scope.about(user, Operation.objects.all(), Instance.objects.all(), actor_lookup="actor").order_by()
     return {
         "connections": _connections(instances, now),
         "subscriptions": _subscriptions(instances),
         "webhooks": _webhooks(instances, now),
-        "backlog": {"waiting": _count(pending), "oldest_at": oldest, "age": _age(oldest, now)},
+        "backlog": _backlog(events, now),
         "failed_events": _count(events.filter(state=EventState.FAILED)),
         "unsettled_operations": _count(operations.filter(_UNSETTLED)),
         "syncs": [
-            {"account": name, "synced_at": synced_at, "age": _age(synced_at, now), "error": error}
+            {"account": name, "synced_at": synced_at, "age": _age(synced_at, now), "error": error or None}
             for name, synced_at, error in _accounts(user).values_list("name", "synced_at", "sync_error")
         ],
     }
+
+
+def failing(found: Mapping[str, Any], limits: Mapping[str, int]) -> dict[str, float]:
+    """Which of ``limits`` the :func:`summary` passes, in alphabetical order, and what passes each.
+
+    What was never synced completely is infinitely old, and so is a site with nothing to sync.
+    """
+    ages = [math.inf if sync["age"] is None else sync["age"] for sync in found["syncs"]]
+    connections, backlog = found["connections"], found["backlog"]
+    values = {
+        "max_backlog_age": backlog["age"] or 0,
+        "max_disconnected": connections[ConnectionState.DISCONNECTED] + connections[ConnectionState.STALE],
+        "max_failed_events": found["failed_events"],
+        "max_sync_age": max(ages, default=math.inf),
+        "max_unsettled": found["unsettled_operations"],
+        "max_untried_age": backlog["untried_age"] or 0,
+    }
+    return {name: values[name] for name, limit in sorted(limits.items()) if values[name] > limit}
 
 
 _UNSETTLED: Final = Q(outcome=OperationOutcome.UNKNOWN) | Q(lock__isnull=False) & ~Q(outcome=OperationOutcome.RUNNING)
@@ -85,9 +103,22 @@ def _webhooks(instances: QuerySet[Instance], now: datetime) -> dict[str, int]:
     return counts
 
 
+def _backlog(events: QuerySet[Event], now: datetime) -> dict[str, Any]:
+    """What waits, and for how long; untried is what waits for no handler's next attempt."""
+    first = events.filter(state=EventState.PENDING).order_by("received_at")[:COUNTED]
+    untried = Q(retry_at__isnull=True)
+    found = first.aggregate(waiting=Count("pk"), oldest=Min("received_at"), untried=Min("received_at", filter=untried))
+    return {
+        "waiting": found["waiting"],
+        "oldest_at": found["oldest"],
+        "age": _age(found["oldest"], now),
+        "untried_age": _age(found["untried"], now),
+    }
+
+
 def _accounts(user: Any) -> QuerySet[Account]:
     accounts = Account.objects.filter(is_active=True).order_by("name")
-    if not scope.is_set():
+    if user is None or not scope.is_set():
         return accounts
     # Other tenants' accounts are not even named.
     return accounts.filter(Exists(scope.limited(user, Instance.objects.all()).filter(account=OuterRef("pk"))))

@@ -109,8 +109,8 @@ def test_a_limit_that_is_passed_is_named(name: str, kept: int, passed: int, site
 
 
 def test_all_that_fails_is_named(site: Any, api: APIClient) -> None:
-    limits = {"max_unsettled": 0, "max_failed_events": 0, "max_disconnected": 9}
-    assert api.get(URL, limits).json()["failing"] == ["max_failed_events", "max_unsettled"]
+    limits = {"max_unsettled": 0, "max_sync_age": 1, "max_failed_events": 0, "max_disconnected": 9}
+    assert api.get(URL, limits).json()["failing"] == ["max_failed_events", "max_sync_age", "max_unsettled"]
 
 
 def test_what_was_never_synced_is_older_than_any_limit(api: APIClient, account: Account) -> None:

@@ -19,6 +19,7 @@ class Said:
     out: str
     err: str
     failure: str
+    code: int
 
 
 Run = Callable[..., Said]
@@ -35,11 +36,11 @@ def run(db: None) -> Run:
 
     def run(name: str, *arguments: str, terminal: bool = False) -> Said:
         out, err = StringIO(), Terminal() if terminal else StringIO()
-        failure = ""
+        failure, code = "", 0
         try:
             call_command(name, *arguments, stdout=out, stderr=err, no_color=True)
         except CommandError as error:
-            failure = str(error)
-        return Said(out.getvalue(), err.getvalue(), failure)
+            failure, code = str(error), error.returncode
+        return Said(out.getvalue(), err.getvalue(), failure, code)
 
     return run
