@@ -7,6 +7,7 @@ import difflib
 import hashlib
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
+from importlib.util import find_spec
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -22,15 +23,19 @@ from django.utils.module_loading import import_string
 from django_vzaps import conf
 from django_vzaps.models import Event
 
+#: Shorter than this, a token can be guessed.
+_TOKEN_LENGTH: Final = 16
+
 #: Beside the payload a packet holds the rest of the statement, and every quote in the payload twice.
 _ESCAPING_FACTOR: Final = 2
 
 _NEW_KEY: Final = 'python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
+_NEW_TOKEN: Final = 'python -c "import secrets; print(secrets.token_urlsafe())"'  # noqa: S105 - how to make one
 
 
 @register(Tags.security)
 def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """``VZAPS`` as a whole: known keys, right types, credentials, encryption keys, the scope."""
+    """``VZAPS`` as a whole: known keys, right types, credentials, encryption keys, the scope, the metrics."""
     given = getattr(settings, conf.SETTING, {})
     found: list[CheckMessage] = []
     if isinstance(given, Mapping):
@@ -39,7 +44,13 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
         current = conf.current()
     except ImproperlyConfigured as error:
         return [*found, Error(str(error), hint="Correct the value in your settings.", id="django_vzaps.E001")]
-    return [*found, *_credentials(current), *_encryption_keys(current), *_instance_scope(current)]
+    return [
+        *found,
+        *_credentials(current),
+        *_encryption_keys(current),
+        *_instance_scope(current),
+        *_metrics(current.metrics_token),
+    ]
 
 
 @register(Tags.urls)
@@ -208,6 +219,29 @@ def _instance_scope(current: conf.Settings) -> Iterator[CheckMessage]:
             hint="Give the dotted path of a function scope(user, queryset) that returns the queryset limited to the "
             "instances the user may see.",
             id="django_vzaps.E011",
+        )
+
+
+def _metrics(token: str) -> Iterator[CheckMessage]:
+    if not token:
+        return
+    if find_spec("prometheus_client") is None:
+        yield Error(
+            'VZAPS["METRICS_TOKEN"] is set, and prometheus-client is not installed: scrapers are answered with 501.',
+            hint='Run python -m pip install "django-vzaps[metrics]", or remove VZAPS["METRICS_TOKEN"].',
+            id="django_vzaps.E012",
+        )
+    if not (token.isascii() and token.isprintable()) or " " in token:
+        yield Error(
+            'VZAPS["METRICS_TOKEN"] has characters that no scraper can send: each is answered with 401.',
+            hint=f"Take off the end of the line that a file may end with, or make a token with {_NEW_TOKEN}.",
+            id="django_vzaps.E013",
+        )
+    elif len(token) < _TOKEN_LENGTH:
+        yield Warning(
+            f'VZAPS["METRICS_TOKEN"] is shorter than {_TOKEN_LENGTH} characters: it can be guessed.',
+            hint=f"Make one with {_NEW_TOKEN}.",
+            id="django_vzaps.W011",
         )
 
 

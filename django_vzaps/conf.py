@@ -48,6 +48,8 @@ class Settings:
     """Dotted path of ``verify(request, body, webhook) -> bool``, asked about every event beside the URL's secret."""
     instance_scope: str | Callable[..., Any] = ""
     """``scope(user, queryset) -> queryset`` or its dotted path: the instances that a user may see; empty shows all."""
+    metrics_token: str = field(default="", repr=False)
+    """What a scraper of the metrics sends as its bearer token; empty answers nobody."""
     read_only: bool = False
     """Refuse every change before it is made; for copies of production."""
     tasks: str = "celery"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import sys
 from types import ModuleType
 from typing import Any
 
@@ -276,3 +277,28 @@ def test_a_scope_must_be_found(check: Any) -> None:
         assert check(INSTANCE_SCOPE=missing).keys() == {"django_vzaps.E011"}
     assert check(INSTANCE_SCOPE="tests.test_scope.only_mine") == {}
     assert check(INSTANCE_SCOPE=lambda user, instances: instances) == {}
+
+
+@pytest.mark.parametrize(
+    ("token", "expected"),
+    [
+        ("", set()),
+        ("s" * 16, set()),
+        ("s" * 15, {"django_vzaps.W011"}),
+        ("planted-token-of-a-file\n", {"django_vzaps.E013"}),
+        ("planted token of a person", {"django_vzaps.E013"}),
+        ("plantéd-token-of-a-person", {"django_vzaps.E013"}),
+    ],
+)
+def test_a_token_of_the_metrics_is_long_and_can_be_sent(check: Any, token: str, expected: set[str]) -> None:
+    found = check(METRICS_TOKEN=token)
+    assert found.keys() == expected
+    assert "plant" not in str(found)
+
+
+def test_a_token_of_the_metrics_is_of_use_with_the_library_only(check: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "prometheus_client", None)
+    found = check(METRICS_TOKEN="s" * 16)
+    assert found.keys() == {"django_vzaps.E012"}
+    assert 'pip install "django-vzaps[metrics]"' in str(found["django_vzaps.E012"].hint)
+    assert check(METRICS_TOKEN=None) == {}

@@ -90,6 +90,7 @@ WRONG: dict[str, list[Any]] = {
     "ALERT_DISCONNECTED_AFTER": [None, "10", 0, -1, 1.5, True],
     "ADMIN_BASE_URL": [None, 1],
     "INSTANCE_SCOPE": [None, 0, True, ["scope"], {}],
+    "METRICS_TOKEN": [None, 1, b"bytes", ["text"]],
     "READ_ONLY": [None, 0, 1, "False"],
     "TASKS": [None, "", "Celery", "thread", ["celery"], {}],
 }  # fmt: skip
@@ -139,13 +140,19 @@ def test_events_can_be_kept_for_ever() -> None:
 
 
 def test_the_repr_shows_no_secret() -> None:
-    given = read(CLIENT_TOKEN=PLANTED, CLIENT_SECRET=PLANTED, ENCRYPTION_KEYS=[PLANTED], BASE_URL="https://shown.test")
+    secrets = {
+        "CLIENT_TOKEN": PLANTED,
+        "CLIENT_SECRET": PLANTED,
+        "ENCRYPTION_KEYS": [PLANTED],
+        "METRICS_TOKEN": PLANTED,
+    }
+    given = read(**secrets, BASE_URL="https://shown.test")
 
     assert PLANTED not in repr(given)
     assert "https://shown.test" in repr(given)
 
 
-@pytest.mark.parametrize("key", ["CLIENT_TOKEN", "CLIENT_SECRET", "ENCRYPTION_KEYS", "TIMEOUT", "TASKS"])
+@pytest.mark.parametrize("key", ["CLIENT_TOKEN", "CLIENT_SECRET", "ENCRYPTION_KEYS", "METRICS_TOKEN", "TIMEOUT"])
 def test_a_refusal_does_not_show_the_value(key: str) -> None:
     with pytest.raises(ImproperlyConfigured) as caught:
         read(**{key: {PLANTED: PLANTED}})
