@@ -89,10 +89,16 @@ class InstanceQuerySet(models.QuerySet["Instance"]):
         """Those that :attr:`Instance.is_suspiciously_silent`."""
         return self.filter(reported_state=ReportedState.CONNECTED, silent_since=models.F("last_event_at"))
 
-    def locked(self) -> InstanceQuerySet:
-        """Locked until the transaction ends; what refers to them can still be added: events arrive meanwhile."""
+    def locked(self, *, only_free: bool = False) -> InstanceQuerySet:
+        """Locked until the transaction ends; what refers to them can still be added: events arrive meanwhile.
+
+        ``only_free`` leaves out those that somebody else holds. Who locks several rows asks for that: who waits for one
+        while holding another may wait for ever, since others (a user's deletion, a project's own update) lock them in
+        an order that nobody can know.
+        """
         features = connections[self.db].features
         return self.select_for_update(
+            skip_locked=only_free and features.has_select_for_update_skip_locked,
             no_key=features.has_select_for_no_key_update,
             # Not what is joined to them, where that can be said.
             of=("self",) if features.has_select_for_update_of else (),

@@ -95,14 +95,17 @@ def store_page(
 ) -> PageCounts:
     """Mirror ``answers``, each of another instance; all that is to be written is written in one transaction.
 
-    Rows are locked in the order of their keys; signals go out on commit. ``unsettled`` are the instances with a
+    Rows that somebody else holds are left out, and written after that one by one: nobody is waited for while other
+    rows are locked. Signals go out on commit. ``unsettled`` are the instances with a
     billing change whose effect is still to be seen. With ``dry_run`` nothing is written. Raises ``IntegrityError``
     where somebody else stored one of them for the first time meanwhile: nothing was written then.
     """
     taken = _taken_in(account, answers, asked_at=asked_at)
     if not dry_run and (any(max(one.needs) for one in taken) or unsettled):
         with transaction.atomic():
-            _write(account, taken, asked_at=asked_at, unsettled=unsettled)
+            held = _write(account, taken, asked_at=asked_at, unsettled=unsettled)
+        for answer in held:  # one by one, since this may have to wait
+            mirror.store(account, answer, asked_at=asked_at)
     created = sum(one.is_new for one in taken)
     updated = sum(one.is_changed for one in taken if not one.is_new)
     return PageCounts(created=created, updated=updated, unchanged=len(taken) - created - updated)
@@ -113,7 +116,7 @@ def _taken_in(
 ) -> list[_Taken]:
     rows = Instance.objects.filter(vzaps_id__in=[answer.id for answer in answers]).order_by("pk")
     rows = rows.select_related("subscription", "webhook")
-    known = {row.vzaps_id: row for row in (rows.locked() if lock else rows)}
+    known = {row.vzaps_id: row for row in (rows.locked(only_free=True) if lock else rows)}
     return [_take_in(account, answer, known.get(answer.id), asked_at=asked_at) for answer in answers]
 
 
@@ -145,15 +148,20 @@ def _take_in(account: Account, answer: client.Instance, known: Instance | None, 
     )
 
 
-def _write(account: Account, taken: list[_Taken], *, asked_at: datetime, unsettled: Collection[int]) -> None:
+def _write(
+    account: Account, taken: list[_Taken], *, asked_at: datetime, unsettled: Collection[int]
+) -> list[client.Instance]:
+    """Write what is to be written, and return what is said of rows that somebody else holds now."""
     new = [one for one in taken if one.is_new]
     known = [one for one in taken if not one.is_new]
     if any(_Need.ROW in one.needs for one in known):
-        # Read again under a lock, since somebody may have written them since. One that is gone by now is left.
+        # Read again under a lock, since somebody may have written them since.
         answers = [one.answer for one in known if max(one.needs)]
-        changed = [one for one in _taken_in(account, answers, asked_at=asked_at, lock=True) if not one.is_new]
+        again = _taken_in(account, answers, asked_at=asked_at, lock=True)
+        changed = [one for one in again if not one.is_new]
+        held = [one.answer for one in again if one.is_new]
     else:
-        changed = []
+        changed, held = [], []
         _confirm(known, asked_at=asked_at)
     Instance.objects.bulk_create([one.instance for one in new])
     all_written = [*new, *changed]
@@ -181,6 +189,7 @@ def _write(account: Account, taken: list[_Taken], *, asked_at: datetime, unsettl
     mirror.let_old_secrets_die(((one.webhook, one.answer) for one in latest), asked_at=asked_at)
     if waiting := [one.subscription for one in latest if one.instance.pk in unsettled]:
         billing.confirm(waiting)
+    return held
 
 
 def _confirm(known: Sequence[_Taken], *, asked_at: datetime) -> None:
@@ -193,7 +202,8 @@ def _confirm(known: Sequence[_Taken], *, asked_at: datetime) -> None:
             times |= {"connection_asked_at": asked_at, "connection_source": ConnectionSource.API}
             before["connection_asked_at__in"] = {one.found["connection_asked_at"][0] for one in due}
         if due:
-            Instance.objects.filter(pk__in=[one.instance.pk for one in due], **before).update(**times)
+            unchanged = Instance.objects.filter(pk__in=[one.instance.pk for one in due], **before)
+            Instance.objects.filter(pk__in=unchanged.locked(only_free=True).values("pk")).update(**times)
     if billed := [one for one in known if one.needs[1]]:
         Subscription.objects.filter(
             pk__in=[one.subscription.pk for one in billed],

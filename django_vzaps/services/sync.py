@@ -220,7 +220,9 @@ def _remove_missing(account: Account, walk: _Walk, report: SyncReport, *, force:
     for pks in _batches(gone):
         removed += _remove(pks, walk.started_at)
     for pks in _batches(waiting):
-        _unseen(pks, walk.started_at).update(missing_walks=1)
+        with transaction.atomic():
+            unseen = _unseen(pks, walk.started_at).locked(only_free=True)
+            Instance.objects.filter(pk__in=unseen.values("pk")).update(missing_walks=1)
     return replace(report, removed=removed)
 
 
@@ -232,7 +234,8 @@ def _unseen(pks: Sequence[int], walk_started_at: datetime) -> InstanceQuerySet:
 
 def _remove(pks: Sequence[int], walk_started_at: datetime) -> int:
     with transaction.atomic():
-        rows = list(_unseen(pks, walk_started_at).locked().order_by("pk"))
+        # One that somebody holds now is found missing by the next walk as well.
+        rows = list(_unseen(pks, walk_started_at).locked(only_free=True))
         # As old as the walk, so that an answer asked for since then can still say that it is there.
         Instance.objects.filter(pk__in=[row.pk for row in rows]).update(
             removed_at=walk_started_at, connected=None, missing_walks=WALKS_MISSING

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.db import connection as database
 from django.db import transaction
 from django.utils import timezone
 
 from django_vzaps import services
 from django_vzaps.crypto import matches
+from django_vzaps.events import dispatch, storing
 from django_vzaps.models import Account, Event, Instance, Operation, OperationOutcome, Webhook
 from django_vzaps.services import (
     connection,
@@ -112,6 +115,22 @@ def everything_at_once(fake: FakeVZaps, account: Account) -> None:
     def one(number: int) -> Instance:
         return Instance.objects.select_related("account").get(pk=rows[number % len(rows)].pk)
 
+    owner = User.objects.create_user("owner")
+
+    def arrive(number: int) -> None:
+        """Events of two instances: what they say of the connection is written in a handler's transaction."""
+        for step in (0, 2):
+            row, kind = rows[(number + step) % len(rows)], ("Connected", "Disconnected")[number % 2]
+            body = json.dumps({"type": kind, "event": {"info": {"timestamp": f"2026-11-25T10:{number:02}:0{step}Z"}}})
+            storing.receive(body.encode(), instance_id=row.pk, vzaps_id=row.vzaps_id)
+            dispatch.drain(row.pk)
+
+    def edit(number: int) -> None:
+        """As the admin does: an owner for one, then for all that were chosen, in an order of its own."""
+        instances.assign(one(number), owner)
+        chosen = [row.pk for row in reversed(rows)]
+        Instance.objects.filter(pk__in=chosen).update(owner=None)
+
     def rename(number: int) -> None:
         for remote in list(fake.instances.values()):
             remote.name = f"{remote.id[-4:]} {number}"
@@ -130,6 +149,8 @@ def everything_at_once(fake: FakeVZaps, account: Account) -> None:
         again(lambda number: sessions.status(one(number))),
         lambda: [subscriptions.subscribe(one(number), actor=None) for number in range(len(rows))],
         again(lambda _number: operations.settle_all()),
+        again(arrive),
+        again(edit),
         expected=(services.OperationInProgress,),
     )
 
