@@ -6,15 +6,17 @@ import logging
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final
 
-from ..secret import MASK, Secret, redacted
+from ..secret import MASK, Secret, is_secret_name, is_there
 from .errors import VZapsAnswerError
 
 logger = logging.getLogger("django_vzaps.client")
 
 # A webhook URL of ours carries its secret in the path. VZaps has three names for it (API.md section 5.2).
 WEBHOOK_KEYS: Final = frozenset({"webhook", "webhookurl"})
+_USUAL_LENGTH: Final = 64
 _URL: Final = re.compile(r"""(\b[a-z][a-z0-9+.-]*://)[^\s"'<>]+""", re.IGNORECASE)
 
 
@@ -28,8 +30,9 @@ class Fields:
         self._answer = answer
         self._values: dict[str, Any] = {}
         for key, value in answer.items():
-            if self._values.get(plain(key)) in (None, ""):
-                self._values[plain(key)] = value
+            name = plain(key)
+            if self._values.get(name) in (None, ""):
+                self._values[name] = value
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(self._values)})"
@@ -38,6 +41,12 @@ class Fields:
     def raw(self) -> Mapping[str, Any]:
         """The whole object, without secrets."""
         cleaned: Mapping[str, Any] = without_secrets(self._answer)
+        return cleaned
+
+    def raw_without(self, name: str) -> Mapping[str, Any]:
+        """As :attr:`raw`, without the rows of a page: each has its own."""
+        rest = {key: value for key, value in self._answer.items() if plain(key) != plain(name)}
+        cleaned: Mapping[str, Any] = without_secrets(rest)
         return cleaned
 
     @classmethod
@@ -58,7 +67,7 @@ class Fields:
 
     def value(self, *names: str) -> Any:
         for name in names:
-            if (value := self._values.get(plain(name))) not in (None, ""):
+            if (value := self._values.get(_plain(name))) not in (None, ""):
                 return value
         return None
 
@@ -156,7 +165,12 @@ def unwrapped(answer: Any) -> Any:
 
 def without_secrets(answer: Any) -> Any:
     """A copy of decoded JSON without tokens, codes and webhook URLs."""
-    return redacted(_without_webhooks(answer))
+    if isinstance(answer, dict):
+        return {
+            name: MASK if _is_hidden(name) and is_there(value) else without_secrets(value)
+            for name, value in answer.items()
+        }
+    return [without_secrets(value) for value in answer] if isinstance(answer, list) else answer
 
 
 def without_urls(value: Any) -> Any:
@@ -172,22 +186,29 @@ def without_urls(value: Any) -> Any:
 
 def printable(text: str) -> str:
     """``text`` without surrounding space and without what a database refuses (NUL, lone surrogates)."""
-    return text.replace("\x00", "").encode("utf-8", "replace").decode().strip()
+    if not text.isascii() or "\x00" in text:  # Most texts have neither, and a page of instances has a thousand.
+        text = text.replace("\x00", "").encode("utf-8", "replace").decode()
+    return text.strip()
 
 
 def plain(name: str) -> str:
     """A name as it is compared: ``LinkingCode``, ``linking_code`` and ``linkingCode`` are one."""
+    # The same names come in every answer; a long one is nobody's, and is not remembered.
+    return _plain(name) if len(name) < _USUAL_LENGTH else _plain.__wrapped__(name)
+
+
+@lru_cache(maxsize=4096)
+def _plain(name: str) -> str:
     return name.lower().replace("_", "").replace("-", "")
 
 
-def _without_webhooks(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {
-            key: MASK if plain(key) in WEBHOOK_KEYS and item else _without_webhooks(item) for key, item in value.items()
-        }
-    if isinstance(value, list):
-        return [_without_webhooks(item) for item in value]
-    return value
+def _is_hidden(name: str) -> bool:
+    return _hidden(name) if len(name) < _USUAL_LENGTH else _hidden.__wrapped__(name)
+
+
+@lru_cache(maxsize=4096)
+def _hidden(name: str) -> bool:
+    return is_secret_name(name) or plain(name) in WEBHOOK_KEYS
 
 
 def _kind(value: Any) -> str:

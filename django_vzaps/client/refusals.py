@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
 from ..secret import MASK, Secret
+from .content import Content
 from .errors import (
     VZapsAPIError,
     VZapsAuthenticationError,
@@ -31,13 +31,15 @@ _CLASSES: Final[Mapping[int, type[VZapsAPIError]]] = {
 _LONGEST_REASON: Final = 300
 
 
-def refusal(answer: Answer, *, secrets: Iterable[Secret], now: float, signing_in: bool = False) -> VZapsAPIError | None:
-    """The error that ``answer`` amounts to, None when it is none.
+def refusal(
+    answer: Answer, content: Content, *, secrets: Iterable[Secret], now: float, signing_in: bool = False
+) -> VZapsAPIError | None:
+    """The error that ``answer`` with its decoded ``content`` amounts to, None when it is none.
 
     ``secrets`` are taken out of every text VZaps sent, in case it repeats what it was given. ``signing_in``: the call
     was ``POST /token``, where 403 means wrong credentials too (API.md section 2.1).
     """
-    body = _decoded(answer.body)
+    body = content.value
     if answer.status < 400 and not (isinstance(body, Mapping) and Fields(body).boolean("success") is False):
         return None
     body = _cleaned(body, [secret.reveal() for secret in secrets])
@@ -72,14 +74,6 @@ def _class(status: int, signing_in: bool) -> type[VZapsAPIError]:
     if signing_in and status == 403:
         return VZapsAuthenticationError
     return VZapsServerError if status >= 500 else _CLASSES.get(status, VZapsAPIError)
-
-
-def _decoded(body: bytes) -> Any:
-    """JSON when it is JSON, else the text; None when there is nothing."""
-    try:
-        return json.loads(body) if body else None
-    except (ValueError, RecursionError):
-        return body.decode("utf-8", "replace")
 
 
 def _cleaned(body: Any, secrets: list[str]) -> Any:

@@ -15,6 +15,7 @@ from urllib.parse import quote
 import requests
 
 from ..secret import Secret
+from .content import Content
 from .errors import VZapsAnswerError, VZapsCallError, VZapsConnectionError, VZapsTransportError
 from .fields import logger
 from .refusals import refusal
@@ -114,10 +115,11 @@ class Transport:
             answer = self._send(request, path, repeat_on, fresh=fresh)
         secrets = [self._client_token, self._client_secret, token.token, *_secrets_in(body)]
         secrets += [instance_token] if instance_token else []
-        error = refusal(answer, secrets=secrets, now=self._clock())
+        content = Content.of(answer.body)
+        error = refusal(answer, content, secrets=secrets, now=self._clock())
         if error is not None:
             raise error
-        return _read(answer, parse)
+        return _read(answer, content, parse)
 
     def _sign_in(self) -> AccessToken:
         """``POST /token`` (API.md section 2.1), repeated only when the connection failed."""
@@ -125,10 +127,11 @@ class Transport:
         path = Path.of("/token")
         credentials = {"client_token": self._client_token, "client_secret": self._client_secret}
         answer = self._send(self._prepared("POST", path, credentials), path, frozenset())
-        error = refusal(answer, secrets=credentials.values(), now=self._clock(), signing_in=True)
+        content = Content.of(answer.body)
+        error = refusal(answer, content, secrets=credentials.values(), now=self._clock(), signing_in=True)
         if error is not None:
             raise error
-        return _read(answer, partial(AccessToken.of, asked_at=asked_at))
+        return _read(answer, content, partial(AccessToken.of, asked_at=asked_at))
 
     def _prepared(
         self,
@@ -233,26 +236,28 @@ def _revealed(value: Any) -> str:
     raise TypeError(f"{type(value).__name__} cannot be sent as JSON.")
 
 
-def _read(answer: Answer, parse: Callable[[Any], T]) -> T:
-    outcome = _parsed(answer, parse)
+def _read(answer: Answer, content: Content, parse: Callable[[Any], T]) -> T:
+    outcome = _parsed(answer, content, parse)
     if isinstance(outcome, VZapsAnswerError):
         outcome.request_id = answer.request_id
         raise outcome
     return outcome
 
 
-def _parsed(answer: Answer, parse: Callable[[Any], T]) -> T | VZapsAnswerError:
+def _parsed(answer: Answer, content: Content, parse: Callable[[Any], T]) -> T | VZapsAnswerError:
     """Returns its error, without a traceback: the frames of a parser hold tokens, and error pages show frames."""
     if not 200 <= answer.status < 300:
         return VZapsAnswerError(f"VZaps answered with HTTP {answer.status}, which is not followed: check the base URL.")
+    if content.flaw:
+        return VZapsAnswerError(f"VZaps' answer {content.flaw}.")
     try:
-        return parse(json.loads(answer.body) if answer.body.strip() else None)
+        return parse(content.value)
     except VZapsAnswerError as error:
         return error.with_traceback(None)
     except RecursionError:
         return VZapsAnswerError("VZaps' answer is nested too deeply.")
     except ValueError:
-        return VZapsAnswerError("VZaps' answer is not JSON.")
+        return VZapsAnswerError("VZaps' answer holds a value that cannot be read.")
 
 
 def _pause(attempt: int) -> float:

@@ -8,6 +8,7 @@ share it.
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Mapping
 from contextlib import closing
@@ -19,6 +20,7 @@ from typing import Any, Final
 import requests
 import urllib3.exceptions as urllib3_errors
 from requests.adapters import HTTPAdapter
+from urllib3.connectionpool import ConnectionPool
 
 from .errors import VZapsAnswerError, VZapsCallError, VZapsConnectionError, VZapsTimeoutError
 from .fields import Fields
@@ -26,6 +28,7 @@ from .fields import Fields
 MAX_BODY: Final = 10 * 1024 * 1024
 _CHUNK: Final = 64 * 1024
 _POOLED: Final = 32
+_PLAIN_URL: Final = re.compile(r"https?://[a-z0-9][a-z0-9.-]*(:[0-9]{1,5})?/[/\w-]*", re.ASCII)
 
 _Failures = (requests.RequestException, urllib3_errors.HTTPError, OSError)
 
@@ -67,7 +70,7 @@ class Wire:
         # Proxies and certificate authorities of the environment, asked once.
         found = requests.Session().merge_environment_settings(base_url, {}, None, None, None)
         self._options: dict[str, Any] = {key: found[key] for key in ("proxies", "verify", "cert")}
-        self._pool, self._process = _pool(_POOLED), os.getpid()
+        self._pool, self._process = _Pool(_POOLED), os.getpid()
 
     def close(self) -> None:
         """Close the idle connections. The wire can be used again."""
@@ -77,7 +80,16 @@ class Wire:
         self, method: str, path: str, *, query: Mapping[str, Any] | None, content: bytes | None
     ) -> requests.PreparedRequest:
         """The request, without headers of ours; ``path`` is percent-encoded and begins with a slash."""
-        return requests.Request(method, f"{self._base_url}{path}", params=query, data=content).prepare()
+        url = f"{self._base_url}{path}"
+        if query or not _PLAIN_URL.fullmatch(url):
+            return requests.Request(method, url, params=query, data=content).prepare()
+        # To take a URL apart and put it together again is a tenth of a call on loopback, and would not change this one.
+        request = requests.PreparedRequest()
+        request.prepare_method(method)
+        request.url = url
+        request.prepare_headers(None)
+        request.prepare_body(content, None)
+        return request
 
     def exchange(self, request: requests.PreparedRequest, *, fresh: bool) -> Answer:
         """Send ``request`` and read the whole answer; on a connection of its own when ``fresh``.
@@ -87,10 +99,10 @@ class Wire:
         """
         if not fresh:
             return self._exchange(self._own_pool(), request)
-        with closing(_pool(1)) as pool:
+        with closing(_Pool(1)) as pool:
             return self._exchange(pool, request)
 
-    def _exchange(self, pool: HTTPAdapter, request: requests.PreparedRequest) -> Answer:
+    def _exchange(self, pool: _Pool, request: requests.PreparedRequest) -> Answer:
         response = self._sent(pool, request)
         if isinstance(response, VZapsCallError):
             raise response
@@ -106,7 +118,7 @@ class Wire:
     # The next two return their failures, to be raised outside of any ``except``: what requests raises carries headers
     # and bodies, and would stay reachable as the __context__ of ours.
 
-    def _sent(self, pool: HTTPAdapter, request: requests.PreparedRequest) -> requests.Response | VZapsCallError:
+    def _sent(self, pool: _Pool, request: requests.PreparedRequest) -> requests.Response | VZapsCallError:
         try:
             return pool.send(request, stream=True, timeout=self._timeout, **self._options)
         except _Failures as error:
@@ -129,9 +141,9 @@ class Wire:
             return self._failure(error)
         return bytes(body)
 
-    def _own_pool(self) -> HTTPAdapter:
+    def _own_pool(self) -> _Pool:
         if self._process != os.getpid():  # A forked worker: two processes must not talk over one connection.
-            self._pool, self._process = _pool(_POOLED), os.getpid()
+            self._pool, self._process = _Pool(_POOLED), os.getpid()
         return self._pool
 
     def _failure(self, error: Exception) -> VZapsCallError:
@@ -161,5 +173,20 @@ class Wire:
         return VZapsConnectionError(f"The connection to {self._base_url} broke before the whole answer was there.")
 
 
-def _pool(size: int) -> HTTPAdapter:
-    return HTTPAdapter(pool_connections=1, pool_maxsize=size)
+class _Pool(HTTPAdapter):
+    """The connections to one server, all with the same options."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(pool_connections=1, pool_maxsize=size)
+        self._found: ConnectionPool | None = None
+
+    def get_connection_with_tls_context(self, *args: Any, **options: Any) -> ConnectionPool:
+        # requests looks for them by URL, proxy and certificates on every call, for a tenth of its time on loopback.
+        found = self._found
+        if found is None:
+            found = self._found = super().get_connection_with_tls_context(*args, **options)
+        return found
+
+    def close(self) -> None:
+        super().close()
+        self._found = None  # urllib3 closes them when nobody holds them any longer

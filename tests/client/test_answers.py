@@ -101,6 +101,7 @@ def test_list_rows_without_an_id_are_left_out_and_logged(
         page = client.instances.list()
     assert [instance.id for instance in page.content] == ["VZ1", "7"]
     assert (page.page, page.size, page.total, page.total_pages, page.summary) == (1, 20, 4, 1, {})
+    assert page.raw == {"page": 1, "total": 4, "total_pages": 1, "summary": {}}, "the rows are in the instances"
     assert len(caplog.records) == 2
     assert "inst_2" not in caplog.text
 

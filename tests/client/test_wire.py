@@ -12,6 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import requests
 
 from django_vzaps.client import (
     VZapsAnswerError,
@@ -21,6 +22,7 @@ from django_vzaps.client import (
     VZapsTimeoutError,
     VZapsTransportError,
 )
+from django_vzaps.client.wire import Wire
 
 from .conftest import Clock, make_client
 from .loopback import Loopback, Script, Seen, always, answer
@@ -206,6 +208,63 @@ def test_a_forked_worker_opens_its_own_connections(loopback: Start, monkeypatch:
         client.sessions.status("VZ1")
     first, second = server.requests()
     assert first.connection != second.connection
+
+
+def test_a_closed_client_can_be_used_again(loopback: Start) -> None:
+    server = loopback(always(CONNECTED))
+    with quick(server) as client:
+        client.sessions.status("VZ1")
+        client.close()
+        client.sessions.status("VZ1")
+        client.sessions.status("VZ1")
+    first, second, third = server.requests()
+    assert first.connection != second.connection == third.connection
+
+
+def test_closing_a_client_hangs_up_and_a_connection_of_its_own_is_not_kept(loopback: Start) -> None:
+    hung_up = threading.Semaphore(0)
+
+    def script(seen: Seen, connection: socket.socket) -> bool:
+        connection.sendall(answer({"message": "no"}, status="422 Unprocessable Entity"))
+        if not connection.recv(1):
+            hung_up.release()
+        return False
+
+    with quick(loopback(script)) as client:
+        with pytest.raises(VZapsAPIError) as got:
+            client.instances.subscribe("VZ1", {})
+        assert hung_up.acquire(timeout=5)
+        with pytest.raises(VZapsAPIError):
+            client.instances.restart("VZ1")
+        assert not hung_up.acquire(blocking=False)
+        client.close()
+        assert hung_up.acquire(timeout=5)
+    assert got.value.status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("base_url", "path"),
+    [
+        ("https://api.vzaps.com", "/instances/get"),
+        ("http://127.0.0.1:8000/vzaps", "/instances/VZ1/webhook/logs/a-b_c"),
+        ("http://[::1]:8000", "/token"),
+        ("https://API.bücher.example", "/token"),
+        ("https://api.vzaps.com", "/a%2Fb%7e/ü é?x=1#y"),
+        ("https://api.vzaps.com", "/../token"),
+        ("https://api.vzaps.com", "/token\n"),
+    ],
+)
+@pytest.mark.parametrize(("method", "content"), [("POST", b"{}"), ("POST", None), ("GET", None), ("DELETE", None)])
+def test_a_request_is_what_requests_would_make_of_it(
+    base_url: str, path: str, method: str, content: bytes | None
+) -> None:
+    wire = Wire(base_url, timeout=(1.0, 1.0), max_body=1000)
+    ours = wire.prepared(method, path, query=None, content=content)
+    theirs = requests.Request(method, f"{base_url}{path}", data=content).prepare()
+    assert (ours.method, ours.url, ours.path_url, ours.body) == (
+        theirs.method, theirs.url, theirs.path_url, theirs.body,
+    )  # fmt: skip
+    assert dict(ours.headers) == dict(theirs.headers)
 
 
 def test_the_environment_is_asked_for_proxies_once(loopback: Start, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -85,7 +85,10 @@ class Instance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstancePage:
-    """One page of the list (API.md section 3.4). ``total`` and ``total_pages`` are None when VZaps does not say."""
+    """One page of the list (API.md section 3.4). ``total`` and ``total_pages`` are None when VZaps does not say.
+
+    ``raw`` is without the rows: each has its own.
+    """
 
     page: int
     size: int
@@ -115,7 +118,7 @@ class InstancePage:
             total_pages=fields.integer("total_pages"),
             content=tuple(content),
             summary=fields.mapping("summary"),
-            raw=fields.raw,
+            raw=fields.raw_without("content"),
         )
 
 

@@ -128,7 +128,7 @@ class WebhookLogPage:
             total_pages=fields.integer("total_pages"),
             content=tuple(content),
             without_id=without_id,
-            raw={key: value for key, value in fields.raw.items() if key != name},
+            raw=fields.raw_without(name),
         )
 
 
