@@ -10,7 +10,8 @@ that share the client, the session or the SDK. The rounds of all alternate.
 
 - The client does what it always does: limits of size and time, a look for refusals and for secrets that VZaps repeats,
   a line in the log. It gives instances: values of known types, tokens hidden, and a copy of each answer without
-  secrets. ``client.request`` gives the decoded JSON, as the other two do.
+  secrets. ``client.request`` gives the decoded JSON, as the other two do; the page is asked for with GET then, by all
+  three, because it makes a new connection for anything else.
 - requests is used as one does: ``session.post(url, json=..., headers=..., timeout=...).json()``. The session finds the
   environment's proxies and netrc anew for each call, as it does unless told not to.
 - The SDK, which is made with httpx, gives the decoded JSON.
