@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Final
 
 from celery import shared_task
 
@@ -12,6 +13,9 @@ from django_vzaps.events import sweep as sweeping
 from django_vzaps.models import Account, Lane
 
 logger = logging.getLogger("django_vzaps.tasks")
+
+#: Seconds over which the probes of all accounts are spread.
+PROBES_SPREAD: Final = 30
 
 
 @shared_task(name="django_vzaps.sync_all_accounts", ignore_result=True)
@@ -35,6 +39,30 @@ def sync_account(pk: int) -> None:
         services.sync.sync_account(account)
     except services.SyncRunning:
         logger.info("Account %s is being synced already", pk)
+
+
+@shared_task(name="django_vzaps.probe_all_accounts", ignore_result=True)
+def probe_all_accounts() -> None:
+    """Ask which instances are connected, for every active account in a task of its own; first find who is too silent.
+
+    Accounts have their turn at different seconds, each always at the same: the time between its rounds is its budget.
+    """
+    services.silence.learn()
+    services.silence.detect()
+    Account.objects.from_settings()
+    for pk in Account.objects.filter(is_active=True).values_list("pk", flat=True):
+        if conf.current().tasks == "inline":
+            probe_account(pk)
+        else:
+            probe_account.apply_async(args=(pk,), countdown=pk % PROBES_SPREAD, expires=60)
+
+
+@shared_task(name="django_vzaps.probe_account", ignore_result=True)
+def probe_account(pk: int) -> None:
+    """Ask about the instances of one account whose state is stale or in doubt, within its budget."""
+    account = Account.objects.filter(pk=pk, is_active=True).first()
+    if account is not None:
+        services.probes.probe_account(account)
 
 
 @shared_task(name="django_vzaps.drain_instance", ignore_result=True)

@@ -6,7 +6,6 @@ are true. A burst of them is one question.
 
 from __future__ import annotations
 
-import logging
 from datetime import timedelta
 from typing import Final
 
@@ -16,16 +15,12 @@ from django.utils import timezone
 
 from django_vzaps import broker, services
 from django_vzaps.events.inbound import ConnectedEvent, InboundEvent
-from django_vzaps.models import ConnectionSource, EventSource, Instance
-
-logger = logging.getLogger("django_vzaps.events")
+from django_vzaps.models import Account, ConnectionSource, EventSource, Instance
 
 TASK: Final = "django_vzaps.confirm_connection"
 
 #: How long to wait for more events of a burst before VZaps is asked.
 DEBOUNCE: Final = timedelta(seconds=3)
-#: When to ask again after VZaps could not be asked.
-AGAIN: Final = timedelta(minutes=5)
 #: Questions for one sweep, so that it stays short.
 _MOST_AT_ONCE: Final = 100
 
@@ -54,9 +49,15 @@ def doubt(instance_id: int) -> None:
 
 
 def settle_doubts() -> int:
-    """Ask about what is due and was not asked, oldest first, and return how many; at most a hundred at a time."""
-    due = Instance.objects.present().filter(confirm_connection_at__lte=timezone.now())
-    pks = list(due.order_by("confirm_connection_at").values_list("pk", flat=True)[:_MOST_AT_ONCE])
+    """Ask about what is due and was not asked, oldest first, and return how many; at most a hundred at a time.
+
+    Of an account for which VZaps failed lately at most one, and none while it is left alone.
+    """
+    now = timezone.now()
+    due = Instance.objects.present().filter(confirm_connection_at__lte=now).order_by("confirm_connection_at")
+    pks = list(due.filter(account__paused_until__isnull=True).values_list("pk", flat=True)[:_MOST_AT_ONCE])
+    for account in Account.objects.filter(paused_until__lte=now):
+        pks += due.filter(account=account).values_list("pk", flat=True)[:1]
     for pk in pks:
         if broker.is_inline():
             confirm(pk)
@@ -66,25 +67,20 @@ def settle_doubts() -> int:
 
 
 def confirm(instance_id: int) -> bool:
-    """Ask VZaps for the session's state (API.md section 4.1) where it is in doubt; False where it was not asked.
+    """Ask VZaps for the session's state (API.md section 4.1) where it is in doubt; False where it did not say.
 
-    Where VZaps cannot be asked the doubt stays, until a sweep after :data:`AGAIN`.
+    Where VZaps cannot be asked the doubt stays until a later sweep, and while it is left alone, until that ends.
     """
     instance = Instance.objects.present().select_related("account").filter(pk=instance_id).first()
     now = timezone.now()
     if instance is None or instance.confirm_connection_at is None or instance.confirm_connection_at > now + DEBOUNCE:
         return False
-    # Put off and not cleared: who dies while asking leaves the doubt, and an event meanwhile brings it forward.
-    asking = Instance.objects.filter(pk=instance_id, confirm_connection_at=instance.confirm_connection_at)
-    if not asking.update(confirm_connection_at=now + AGAIN):
+    account = instance.account
+    if not services.circuit.may_ask(account):
+        waiting = Instance.objects.filter(pk=instance_id, confirm_connection_at=instance.confirm_connection_at)
+        waiting.update(confirm_connection_at=account.paused_until or now)
         return False
-    try:
-        services.sessions.status(instance)
-    except services.ServiceError as error:
-        logger.info("Instance %s could not be asked about its connection: %s", instance_id, error)
-        return False
-    Instance.objects.filter(pk=instance_id, confirm_connection_at=now + AGAIN).update(confirm_connection_at=None)
-    return True
+    return services.probes.take(instance) and not services.probes.ask(instance)
 
 
 def _send(instance_id: int, *, seconds: float) -> None:

@@ -33,7 +33,7 @@ from django_vzaps.models import (
     OperationOutcome,
     Webhook,
 )
-from django_vzaps.services import ServiceError, deliveries
+from django_vzaps.services import ServiceError, circuit, deliveries
 from django_vzaps.services.deliveries import FailedLog
 
 logger = logging.getLogger("django_vzaps.events")
@@ -47,10 +47,13 @@ _SLACK: Final = timedelta(minutes=10)
 
 @dataclass(kw_only=True, slots=True)
 class HealingSummary:
-    """What a walk over the delivery logs did. ``failed`` counts instances whose log was not read to its end."""
+    """What a walk over the delivery logs did. ``failed`` counts instances whose log was not read to its end, ``paused``
+    accounts for which VZaps was left alone because it fails.
+    """
 
     instances: int = 0
     failed: int = 0
+    paused: int = 0
     missing: int = 0
     recovered: int = 0
     present: int = 0
@@ -72,8 +75,8 @@ def heal_all(
     """Look at the delivery log of every instance whose webhook is managed here, longest unseen first.
 
     An account that VZaps refuses, or whose calls fail for another reason than one instance, is left until the next
-    time; an error of our own with one instance is no reason to leave the others. ``vzaps_id`` restricts it to one
-    instance. ``progress`` is called after each instance with its report.
+    time, as is one that is left alone because it fails; an error of our own with one instance is no reason to leave the
+    others. ``vzaps_id`` restricts it to one instance. ``progress`` is called after each instance with its report.
     """
     summary = HealingSummary()
     if accounts is None:
@@ -81,7 +84,11 @@ def heal_all(
         accounts = list(Account.objects.filter(is_active=True))
     for account in accounts:
         wanted = managed().filter(account=account)
-        for pk in _in_turn(wanted if vzaps_id is None else wanted.filter(vzaps_id=vzaps_id)):
+        pks = _in_turn(wanted if vzaps_id is None else wanted.filter(vzaps_id=vzaps_id))
+        if pks and not circuit.may_ask(account):
+            summary.paused += 1
+            continue
+        for pk in pks:
             instance = managed().select_related("account", "webhook").filter(pk=pk).first()
             if instance is None:  # gone meanwhile, or no longer ours
                 continue
@@ -90,9 +97,13 @@ def heal_all(
             _add(summary, run)
             if progress is not None:
                 progress(instance, run)
-            if error is not None:
-                summary.failed += 1
-                if isinstance(error, ServiceError) and not isinstance(error.error, _ONE_INSTANCE):
+            if error is None:
+                circuit.note_success(account)
+                continue
+            summary.failed += 1
+            if isinstance(error, ServiceError):
+                circuit.note_failure(account, error.error or error, about_instance=True)
+                if not isinstance(error.error, _ONE_INSTANCE):
                     break
     return summary
 

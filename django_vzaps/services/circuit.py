@@ -32,6 +32,21 @@ def is_open(account: Account) -> bool:
     return account.paused_until is not None and account.paused_until > timezone.now()
 
 
+def may_ask(account: Account) -> bool:
+    """Whether to ask VZaps now. After a pause one alone asks, and all others wait for how that ends, for a minute."""
+    ended = account.paused_until
+    if ended is None:
+        return True
+    now = timezone.now()
+    if ended <= now and Account.objects.filter(pk=account.pk, paused_until=ended).update(
+        paused_until=now + SHORTEST_PAUSE
+    ):
+        account.paused_until = now + SHORTEST_PAUSE
+        return True
+    account.refresh_from_db(fields=["failing_since", "failures", "failure_kind", "paused_until"])
+    return False
+
+
 def note_success(account: Account) -> None:
     """VZaps answered: whatever was wrong is over. One statement, and none where nothing was wrong."""
     if account.failures or account.failing_since is not None or account.paused_until is not None:

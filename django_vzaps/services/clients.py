@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import OrderedDict
-from typing import Final
+from typing import Any, Final
 
 from django.core.cache import cache
 from django.utils.translation import gettext as _
@@ -16,7 +16,9 @@ from django_vzaps.models import Account, Instance
 from django_vzaps.secret import Secret
 from django_vzaps.services.errors import NotConfigured
 
-_KEPT: Final = 64
+_KEPT: Final = 128
+#: Seconds to connect and to read, at most, of who is not patient.
+_SHORT_TIMEOUT: Final = (5.0, 10.0)
 _clients: OrderedDict[tuple[object, ...], VZapsClient] = OrderedDict()
 _lock = threading.Lock()
 
@@ -40,9 +42,10 @@ class SharedTokenCache:
         cache.delete(self.prefix + key)
 
 
-def client_for(owner: Instance | Account) -> VZapsClient:
+def client_for(owner: Instance | Account, *, patient: bool = True) -> VZapsClient:
     """The client of an account, or of an instance's account.
 
+    One that is not ``patient`` asks once and waits ten seconds at most, for those who come again by themselves.
     Kept per process and credentials, so that connections and access tokens are reused. Raises
     :class:`~django_vzaps.services.errors.NotConfigured` where the account has no credentials, and
     :class:`~django_vzaps.crypto.DecryptionError` where they cannot be decrypted.
@@ -60,7 +63,11 @@ def client_for(owner: Instance | Account) -> VZapsClient:
     settings = conf.current()
     credentials = crypto.hash_secret(f"{token.reveal()}\n{secret.reveal()}")
     # The process id: a socket that was open before a fork must not be shared by parent and child.
-    key = (os.getpid(), settings.base_url, settings.timeout, credentials)
+    key = (os.getpid(), settings.base_url, settings.timeout, credentials, patient)
+    how: dict[str, Any] = {"timeout": settings.timeout}
+    if not patient:
+        connect, read = (min(pair) for pair in zip(settings.timeout, _SHORT_TIMEOUT, strict=True))
+        how = {"timeout": (connect, read), "retries": 0}
     with _lock:
         client = _clients.get(key)
         if client is None:
@@ -68,8 +75,8 @@ def client_for(owner: Instance | Account) -> VZapsClient:
                 client_token=token,
                 client_secret=secret,
                 base_url=settings.base_url,
-                timeout=settings.timeout,
                 token_cache=SharedTokenCache(),
+                **how,
             )
             while len(_clients) > _KEPT:
                 _clients.popitem(last=False)

@@ -17,10 +17,17 @@ from django_vzaps.services.errors import ReadFailed, in_words
 Answer = TypeVar("Answer")
 
 
-def status(instance: Instance) -> SessionStatus:
-    """Ask VZaps whether the instance is connected, and note the answer. Raises :class:`ReadFailed`."""
+def status(instance: Instance, *, patient: bool = True) -> SessionStatus:
+    """Ask VZaps whether the instance is connected, and note the answer. Raises :class:`ReadFailed`.
+
+    Who is not ``patient`` asks once and waits only briefly, because of coming again anyway.
+    """
     asked_at = timezone.now()
-    answer = _read(instance, lambda api: api.sessions.status(instance.vzaps_id, instance_token=token_of(instance)))
+    answer = _read(
+        instance,
+        lambda api: api.sessions.status(instance.vzaps_id, instance_token=token_of(instance)),
+        patient=patient,
+    )
     connection.record(
         instance.pk,
         connected=answer.connected,
@@ -100,8 +107,8 @@ def disconnect(instance: Instance, *, actor: Actor, idempotency_key: str | None 
     return operation
 
 
-def _read(instance: Instance, call: Callable[[VZapsClient], Answer]) -> Answer:
+def _read(instance: Instance, call: Callable[[VZapsClient], Answer], *, patient: bool = True) -> Answer:
     try:
-        return call(client_for(instance))
+        return call(client_for(instance, patient=patient))
     except VZapsError as error:
         raise ReadFailed(in_words(error), error=error) from error

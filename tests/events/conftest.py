@@ -12,6 +12,9 @@ from django.urls import reverse
 from django_vzaps import broker, crypto
 from django_vzaps.events import handlers
 from django_vzaps.models import Account, Event, Instance, Lane, Webhook
+from tests.known import fresh_clients
+
+__all__ = ["fresh_clients"]
 
 SECRET = "the-secret-of-the-url"
 

@@ -130,9 +130,9 @@ def test_an_event_while_vzaps_is_asked_is_asked_about_again(
 ) -> None:
     status = services.sessions.status
 
-    def slow(asked: Instance) -> object:
+    def slow(asked: Instance, **how: Any) -> object:
         arrives(events.disconnected())
-        return status(asked)
+        return status(asked, **how)
 
     arrives(events.connected())
     monkeypatch.setattr(services.sessions, "status", slow)

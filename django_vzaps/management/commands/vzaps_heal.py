@@ -40,8 +40,13 @@ class Command(BaseCommand):
                 "unrecoverable": summary.unrecoverable,
             }
         )
+        if summary.paused:
+            said = _("Accounts that were left alone for a while, because VZaps fails for them: %(count)d.")
+            self.stderr.write(said % {"count": summary.paused})
         if summary.failed:
             raise CommandError(_("Delivery logs that could not be read: %(count)d.") % {"count": summary.failed})
+        if summary.paused:
+            raise CommandError(_("Not every delivery log was read."))
 
     def _say(self, instance: Instance, run: HealingRun | None) -> None:
         if run is None:
