@@ -63,6 +63,53 @@ def test_a_sync_that_failed_is_a_failed_task(monkeypatch: pytest.MonkeyPatch) ->
         tasks.sync_account(Account.objects.create(name="one").pk)
 
 
+@pytest.fixture
+def probed(monkeypatch: pytest.MonkeyPatch) -> list[Account]:
+    """The accounts whose instances were asked about; none is."""
+    asked: list[Account] = []
+    monkeypatch.setattr(services.probes, "probe_account", asked.append)
+    return asked
+
+
+def test_every_active_account_is_probed(probed: list[Account]) -> None:
+    other = Account.objects.create(name="other", client_token="t", client_secret="s")
+    asleep = Account.objects.create(name="asleep", is_active=False)
+    tasks.probe_all_accounts()
+    tasks.probe_account(asleep.pk)
+    tasks.probe_account(4711)
+    assert {account.name for account in probed} == {"default", other.name}
+
+
+def test_who_is_too_silent_is_found_before_anybody_is_probed(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    monkeypatch.setattr(services.silence, "learn", lambda: done.append("learn"))
+    monkeypatch.setattr(services.silence, "detect", lambda: done.append("detect"))
+    monkeypatch.setattr(services.probes, "probe_account", lambda _account: done.append("probe"))
+    tasks.probe_all_accounts()
+    assert done == ["learn", "detect", "probe"]
+
+
+def test_accounts_are_probed_at_different_seconds_each_always_at_the_same(
+    probed: list[Account], settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.VZAPS = {**settings.VZAPS, "TASKS": "celery"}
+    for number in range(5):
+        Account.objects.create(name=f"branch {number}")
+    sent: list[tuple[int, float]] = []
+
+    def send(*, args: tuple[int], countdown: float, expires: float) -> None:
+        assert countdown < expires <= 60
+        sent.append((args[0], countdown))
+
+    monkeypatch.setattr(tasks.probe_account, "apply_async", send)
+    tasks.probe_all_accounts()
+    tasks.probe_all_accounts()
+
+    assert probed == []
+    assert len(sent) == 12
+    assert len(set(sent)) == len({second for _pk, second in sent}) == 6
+
+
 def test_events_are_handled_by_the_drain_and_by_the_sweep() -> None:
     instance = Instance.objects.create(account=Account.objects.create(name="one"), vzaps_id="VZ1")
     runs: list[Callable[[], None]] = [lambda: tasks.drain_instance(instance.pk), lambda: tasks.sweep()]

@@ -182,3 +182,84 @@ def test_nobody_asks_about_an_instance_that_is_gone(instance: Instance, arrives:
     assert sent == []
     assert not connection.confirm(instance.pk)
     assert not connection.confirm(4711)
+
+
+def doubts(account: Account, count: int) -> None:
+    """So many are to be asked about, of which VZaps knows nothing."""
+    Instance.objects.bulk_create(
+        Instance(account=account, vzaps_id=f"VZ-{account.pk}-{number}", confirm_connection_at=timezone.now())
+        for number in range(count)
+    )
+
+
+def test_while_vzaps_is_left_alone_a_doubt_waits_for_that_to_end(
+    instance: Instance, arrives: Arrives, sent: Sent, fake_vzaps: FakeVZaps
+) -> None:
+    until = timezone.now() + timedelta(minutes=10)
+    Account.objects.update(failures=3, paused_until=until)
+    arrives(events.disconnected())
+    before = status_calls(fake_vzaps)
+
+    assert not connection.confirm(instance.pk)
+
+    instance.refresh_from_db()
+    assert instance.confirm_connection_at == until
+    assert status_calls(fake_vzaps) == before
+
+    a_moment_passes()
+    assert connection.settle_doubts() == 0, "nobody is sent either"
+
+
+def test_a_question_tells_the_account_how_it_went(
+    instance: Instance, arrives: Arrives, sent: Sent, fake_vzaps: FakeVZaps
+) -> None:
+    fake_vzaps.faults.add("session_status", status=500)
+    arrives(events.disconnected())
+    connection.confirm(instance.pk)
+    assert Account.objects.get().failures == 1
+
+    a_moment_passes()
+    assert connection.confirm(instance.pk)
+    assert Account.objects.get().failing_since is None
+
+
+def test_many_doubts_are_no_storm_while_vzaps_is_down(instance: Instance, fake_vzaps: FakeVZaps) -> None:
+    doubts(instance.account, 250)
+    fake_vzaps.faults.add("session_status", drop=True, times=None)
+    before = status_calls(fake_vzaps)
+
+    for _minute in range(3):
+        connection.settle_doubts()
+    assert status_calls(fake_vzaps) == before + 3
+
+    Account.objects.update(paused_until=timezone.now() - timedelta(seconds=1))
+    a_moment_passes()
+    for _minute in range(3):
+        connection.settle_doubts()
+    assert status_calls(fake_vzaps) == before + 4, "one finds out that it is still down"
+    assert Instance.objects.filter(confirm_connection_at__isnull=False).count() == 251
+
+
+def test_an_account_that_fails_keeps_no_other_waiting(instance: Instance, sent: Sent) -> None:
+    broken = Account.objects.create(name="broken", failures=3, paused_until=timezone.now() - timedelta(seconds=1))
+    doubts(broken, 200)
+    connection.doubt(instance.pk)
+    Instance.objects.filter(pk=instance.pk).update(confirm_connection_at=timezone.now())
+    sent.clear()
+
+    assert connection.settle_doubts() == 2
+    assert instance.pk in {pk for _task, pk, _countdown in sent}
+
+
+def test_what_vzaps_does_not_know_is_asked_about_more_and_more_rarely(
+    instance: Instance, sent: Sent, fake_vzaps: FakeVZaps
+) -> None:
+    fake_vzaps.instances.clear()
+    for _number in range(6):
+        connection.doubt(instance.pk)
+        assert not connection.confirm(instance.pk)
+        Instance.objects.filter(pk=instance.pk).update(probe_after=timezone.now())
+    instance.refresh_from_db()
+    assert instance.confirm_connection_at is not None
+    assert instance.confirm_connection_at > timezone.now() + timedelta(minutes=45)
+    assert Account.objects.get().failures == 0

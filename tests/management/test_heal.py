@@ -44,6 +44,26 @@ def test_a_log_that_cannot_be_read_is_a_failure(fake_vzaps: FakeVZaps, instance:
         assert said.failure == "Delivery logs that could not be read: 1."
 
 
+def test_while_vzaps_fails_for_an_account_it_is_left_alone_and_that_is_told(
+    fake_vzaps: FakeVZaps, instance: Instance, run: Run
+) -> None:
+    fake_vzaps.faults.add("logs_search", status=500, times=None)
+    for _number in range(3):
+        run("vzaps_heal")
+    fake_vzaps.faults.clear()
+    fake_vzaps.calls.clear()
+
+    said = run("vzaps_heal")
+
+    assert "Accounts that were left alone for a while, because VZaps fails for them: 1." in said.err
+    assert said.failure == "Not every delivery log was read."
+    assert not fake_vzaps.calls
+
+    Account.objects.update(paused_until=timezone.now() - timedelta(seconds=1))
+    assert not run("vzaps_heal").failure
+    assert Account.objects.get().failing_since is None
+
+
 def test_one_instance_is_looked_at_alone(fake_vzaps: FakeVZaps, instance: Instance, run: Run) -> None:
     services.instances.create(instance.account, name="Other", actor=None)
 
