@@ -47,14 +47,16 @@ def probe_all_accounts() -> None:
 
     Accounts have their turn at different seconds, each always at the same: the time between its rounds is its budget.
     """
-    services.silence.learn()
-    services.silence.detect()
-    Account.objects.from_settings()
-    for pk in Account.objects.filter(is_active=True).values_list("pk", flat=True):
-        if conf.current().tasks == "inline":
-            probe_account(pk)
-        else:
-            probe_account.apply_async(args=(pk,), countdown=pk % PROBES_SPREAD, expires=60)
+    try:
+        services.silence.learn()
+        services.silence.detect()
+    finally:
+        Account.objects.from_settings()
+        for pk in Account.objects.filter(is_active=True).values_list("pk", flat=True):
+            if conf.current().tasks == "inline":
+                probe_account(pk)
+            else:
+                probe_account.apply_async(args=(pk,), countdown=pk % PROBES_SPREAD, expires=60)
 
 
 @shared_task(name="django_vzaps.probe_account", ignore_result=True)

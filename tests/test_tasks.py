@@ -89,6 +89,18 @@ def test_who_is_too_silent_is_found_before_anybody_is_probed(monkeypatch: pytest
     assert done == ["learn", "detect", "probe"]
 
 
+def test_an_error_in_finding_them_is_a_failed_task_and_keeps_nobody_from_being_probed(
+    probed: list[Account], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise LookupError
+
+    monkeypatch.setattr(services.silence, "learn", fail)
+    with pytest.raises(LookupError):
+        tasks.probe_all_accounts()
+    assert len(probed) == 1
+
+
 def test_accounts_are_probed_at_different_seconds_each_always_at_the_same(
     probed: list[Account], settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -219,20 +220,18 @@ def test_no_more_at_once_than_can_be_asked_about(
     assert [silence.detect() for _number in range(3)] == [2, 1, 0]
 
 
-def test_an_event_meanwhile_is_not_overlooked(
-    account: Account, others: Instance, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_event_meanwhile_is_not_overlooked(account: Account, others: Instance) -> None:
     instance = talker(account, DAY)
-    heard_since = silence._heard_since
+    arriving = [NOW]
 
-    def meanwhile(*args: Any) -> datetime:
-        found = heard_since(*args)
-        Instance.objects.filter(pk=instance.pk).update(last_event_at=NOW)
-        return found
+    def meanwhile(execute: Callable[..., Any], sql: str, *query: Any) -> Any:
+        if sql.startswith("UPDATE") and arriving:
+            Instance.objects.filter(pk=instance.pk).update(last_event_at=arriving.pop())
+        return execute(sql, *query)
 
-    monkeypatch.setattr(silence, "_heard_since", meanwhile)
+    with database.execute_wrapper(meanwhile):
+        assert silence.detect() == 0
 
-    assert silence.detect() == 0
     assert silent() == set()
 
 
