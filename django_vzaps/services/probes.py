@@ -70,11 +70,11 @@ def probe_account(account: Account, *, progress: Callable[[int, int], None] | No
     """
     began = time.monotonic()
     report = ProbeReport(account=account.name)
-    pks = _in_turn(account) if conf.current().probes_per_minute and not circuit.is_open(account) else []
-    pks = pks[: _claim(account)] if pks else []
-    if pks and account.paused_until is not None:
+    allowed = 0 if circuit.is_open(account) or not _due(account).exists() else _claim(account)
+    if allowed and account.paused_until is not None:
         # Whether VZaps is back is found out by one probe.
-        pks = pks[:1] if circuit.may_ask(account) else []
+        allowed = 1 if circuit.may_ask(account) else 0
+    pks = _in_turn(account, most=allowed)
     for number, pk in enumerate(pks):
         if time.monotonic() - began >= ROUND_SECONDS:
             break
@@ -182,12 +182,12 @@ def _due(account: Account) -> InstanceQuerySet:
     return Instance.objects.present().filter(stale | doubted, ready, account=account)
 
 
-def _in_turn(account: Account) -> list[int]:
-    """Who is due, a minute's worth at most: those in doubt, called connected, the others, those that never were paired.
+def _in_turn(account: Account, *, most: int) -> list[int]:
+    """Who is due, at most so many: those in doubt, those called connected, the others, those that never were paired.
 
     Of each kind those from which an event came lately stand first.
     """
-    due, most = _due(account), conf.current().probes_per_minute
+    due = _due(account)
     turn = Case(
         When(confirm_connection_at__lte=timezone.now(), then=Value(0)),
         When(reported_state=ReportedState.CONNECTED, then=Value(1)),

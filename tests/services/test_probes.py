@@ -112,6 +112,18 @@ def test_nobody_waits_for_ever_behind_those_that_are_worth_more(
     assert (report.asked, report.left) == (4, 3)
 
 
+def test_a_part_of_a_round_that_is_smaller_goes_to_them_too(
+    fake_vzaps: FakeVZaps, account: Account, budget: Budget
+) -> None:
+    budget(8)
+    waiting = stale(fake_vzaps, account, connected=False, connection_asked_at=timezone.now() - 24 * HOUR)
+    for _number in range(9):
+        stale(fake_vzaps, account, last_event_at=timezone.now())
+
+    assert probe(account, after=timedelta(seconds=31)).asked == 4
+    assert waiting.vzaps_id in asked(fake_vzaps)
+
+
 def test_a_round_has_what_the_time_since_the_last_one_allows(
     fake_vzaps: FakeVZaps, account: Account, budget: Budget
 ) -> None:
