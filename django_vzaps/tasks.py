@@ -109,3 +109,9 @@ def heal_gaps() -> None:
 def prune() -> None:
     """Erase the payloads of old events and delete older events."""
     retention.prune()
+
+
+@shared_task(name="django_vzaps.check_alerts", ignore_result=True)
+def check_alerts() -> None:
+    """Raise and resolve alerts, announce subscriptions that end, and mail what is new."""
+    services.alerts.check()

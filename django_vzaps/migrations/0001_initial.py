@@ -415,6 +415,7 @@ class Migration(migrations.Migration):
                 ("stage", models.PositiveSmallIntegerField(blank=True, editable=False, null=True)),
                 ("details", django_vzaps.models.fields.JSONTextField(blank=True, default=dict, verbose_name="details")),
                 ("told_at", models.DateTimeField(blank=True, editable=False, null=True, verbose_name="mail sent")),
+                ("told_stage", models.PositiveSmallIntegerField(blank=True, editable=False, null=True)),
                 (
                     "told_over_at",
                     models.DateTimeField(blank=True, editable=False, null=True, verbose_name="mail of recovery sent"),

@@ -36,8 +36,8 @@ class Alert(models.Model):
     """Something a person should know of: raised once while its reason holds, and resolved once.
 
     It is about an instance, an account, or, where both are null, the whole site. ``since`` is when its reason began,
-    as far as that is known; ``details`` are facts for its text; ``stage`` is how many days a subscription still had
-    when a person was last told.
+    as far as that is known; ``details`` are facts for its text, as they were then; ``stage`` is how many days at most
+    a subscription still has (7, 3 or 1), and ``told_stage`` what it was when a person was last told.
     """
 
     kind = models.CharField(_("kind"), max_length=32)
@@ -62,6 +62,7 @@ class Alert(models.Model):
     details = JSONTextField(_("details"), default=dict, blank=True)
     #: When the mail about it was handed over, and the one that it is over; null while it is still to be.
     told_at = models.DateTimeField(_("mail sent"), null=True, blank=True, editable=False)
+    told_stage = models.PositiveSmallIntegerField(null=True, blank=True, editable=False)
     told_over_at = models.DateTimeField(_("mail of recovery sent"), null=True, blank=True, editable=False)
 
     objects = AlertManager()

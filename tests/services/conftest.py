@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 
 import pytest
@@ -55,3 +55,11 @@ def let_the_deadline_pass() -> None:
 def answer_about(instance: Instance) -> client.Instance:
     """What VZaps says of an instance now, not stored."""
     return client_for(instance).instances.get(instance.vzaps_id)
+
+
+@pytest.fixture
+def commits() -> Iterator[None]:
+    """What is to be done on commit is done at once: the transaction of a test is never committed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("django.db.transaction.on_commit", lambda act, *_args, **_options: act())
+        yield
