@@ -22,6 +22,7 @@ from django.utils.module_loading import import_string
 
 from django_vzaps import conf
 from django_vzaps.models import Event
+from django_vzaps.services.alerts.mails import is_known
 
 #: Shorter than this, a token can be guessed.
 _TOKEN_LENGTH: Final = 16
@@ -94,6 +95,37 @@ def check_webhook_url(app_configs: Sequence[AppConfig] | None, **kwargs: Any) ->
                 "The webhook's URL is not mounted: no events arrive.",
                 hint='Add path("vzaps/", include("django_vzaps.urls")) to the urlpatterns of ROOT_URLCONF.',
                 id="django_vzaps.E008",
+            )
+        )
+    return found
+
+
+@register()
+def check_alert_recipients(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Whether those who are mailed about alerts can follow the links, and read them."""
+    try:
+        current = conf.current()
+    except ImproperlyConfigured:
+        return []  # said by check_settings
+    found: list[CheckMessage] = []
+    if current.alert_recipients and not (current.admin_base_url or current.webhook_base_url):
+        found.append(
+            Warning(
+                'VZAPS["ADMIN_BASE_URL"] and VZAPS["WEBHOOK_BASE_URL"] are missing: mails about alerts have no links.',
+                hint='Add VZAPS["ADMIN_BASE_URL"] = "https://example.com", with the host people reach the admin at.',
+                id="django_vzaps.W012",
+            )
+        )
+    unknown = sorted(
+        {language for _address, language in current.alert_recipients if language and not is_known(language)}
+    )
+    if unknown:
+        found.append(
+            Warning(
+                f'VZAPS["ALERT_RECIPIENTS"] names languages that this site does not speak: {", ".join(unknown)}. '
+                f"Mails are in LANGUAGE_CODE ({settings.LANGUAGE_CODE}) instead.",
+                hint=f"Choose from LANGUAGES: {', '.join(code for code, _name in settings.LANGUAGES)}.",
+                id="django_vzaps.W013",
             )
         )
     return found

@@ -107,7 +107,7 @@ def heal_gaps() -> None:
 
 @shared_task(name="django_vzaps.prune", ignore_result=True)
 def prune() -> None:
-    """Erase the payloads of old events and delete older events."""
+    """Erase the payloads of old events, and delete older events, changes of instances and resolved alerts."""
     retention.prune()
 
 

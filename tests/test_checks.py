@@ -302,3 +302,22 @@ def test_a_token_of_the_metrics_is_of_use_with_the_library_only(check: Any, monk
     assert found.keys() == {"django_vzaps.E012"}
     assert 'pip install "django-vzaps[metrics]"' in str(found["django_vzaps.E012"].hint)
     assert check(METRICS_TOKEN=None) == {}
+
+
+def test_who_is_mailed_must_be_able_to_follow_the_links(check: Any) -> None:
+    assert check(ALERT_RECIPIENTS=["ops@example.com"]) == {}
+    assert check(ALERT_RECIPIENTS=["ops@example.com"], WEBHOOK_BASE_URL="").keys() == {
+        "django_vzaps.W003",
+        "django_vzaps.W012",
+    }
+    found = check(ALERT_RECIPIENTS=["ops@example.com"], WEBHOOK_BASE_URL="", ADMIN_BASE_URL="https://admin.example.com")
+    assert found.keys() == {"django_vzaps.W003"}
+    assert check(ALERT_RECIPIENTS=[], ADMIN_BASE_URL="").keys() == {"django_vzaps.W003"}
+
+
+def test_who_is_mailed_must_be_able_to_read_it(check: Any) -> None:
+    assert check(ALERT_RECIPIENTS=["a@example.com", ("b@example.com", "pt-br"), ("c@example.com", "es-mx")]) == {}
+    found = check(ALERT_RECIPIENTS=[("a@example.com", "portuguese"), ("b@example.com", "tlh")])
+    assert found.keys() == {"django_vzaps.W013"}
+    assert "portuguese, tlh" in found["django_vzaps.W013"].msg
+    assert "pt-br" in str(found["django_vzaps.W013"].hint)

@@ -1,7 +1,7 @@
 """How long what arrived is kept: payloads sooner than rows, which remain as the record of what was seen.
 
 ``VZAPS["EVENT_PAYLOAD_DAYS"]`` and ``VZAPS["EVENT_RETENTION_DAYS"]`` count from an event's arrival. A pending event is
-never touched.
+never touched. ``VZAPS["CHANGE_RETENTION_DAYS"]`` is for what was noticed of instances: their changes, and alerts.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from django.db import models, transaction
 from django.utils import timezone
 
 from django_vzaps import conf
-from django_vzaps.models import Event, EventState, FailedDelivery, HealingRun
+from django_vzaps.models import Alert, Event, EventState, FailedDelivery, HealingRun, InstanceChange
 
 #: Rows in one transaction, so that nobody waits for long.
 BATCH: Final = 500
@@ -26,11 +26,15 @@ Row = TypeVar("Row", bound=models.Model)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PruneReport:
-    """What was pruned, or would be: payloads erased, events deleted, reports about the delivery log deleted."""
+    """What was pruned, or would be: payloads erased; deleted: events, reports about the delivery log, changes of
+    instances, resolved alerts.
+    """
 
     payloads: int
     events: int
     reports: int
+    changes: int = 0
+    alerts: int = 0
 
 
 def prune(*, dry_run: bool = False, progress: Callable[[int], None] | None = None) -> PruneReport:
@@ -40,7 +44,7 @@ def prune(*, dry_run: bool = False, progress: Callable[[int], None] | None = Non
     each batch; with ``dry_run`` rows are counted and nothing is changed.
     """
     current, pruning = conf.current(), _Pruning(dry_run=dry_run, progress=progress)
-    events = reports = payloads = 0
+    events = reports = payloads = changes = alerts = 0
     if current.event_retention_days:
         before = timezone.now() - timedelta(days=current.event_retention_days)
         events = sum(pruning.delete_events(rows) for rows in _finished(before))
@@ -50,13 +54,25 @@ def prune(*, dry_run: bool = False, progress: Callable[[int], None] | None = Non
     if current.event_payload_days:
         before = timezone.now() - timedelta(days=current.event_payload_days)
         payloads = pruning.erase(Event.objects.erasable(before))
-    return PruneReport(payloads=payloads, events=events, reports=reports)
+    if current.change_retention_days:
+        before = timezone.now() - timedelta(days=current.change_retention_days)
+        changes = pruning.delete(_superseded_changes(before))
+        alerts = pruning.delete(Alert.objects.filter(resolved_at__lt=before))
+    return PruneReport(payloads=payloads, events=events, reports=reports, changes=changes, alerts=alerts)
 
 
 def _finished(before: datetime) -> Iterator[models.QuerySet[Event]]:
     # State by state: only then the index on both gives the oldest of them.
     for state in _FINISHED:
         yield Event.objects.filter(state=state, received_at__lt=before).order_by("received_at")
+
+
+def _superseded_changes(before: datetime) -> models.QuerySet[InstanceChange]:
+    """But for the newest of each field, whatever its age: it says since when the field has been what it is."""
+    newer = InstanceChange.objects.filter(
+        instance=models.OuterRef("instance"), field=models.OuterRef("field"), pk__gt=models.OuterRef("pk")
+    )
+    return InstanceChange.objects.filter(models.Exists(newer), at__lt=before)
 
 
 class _Pruning:

@@ -13,9 +13,19 @@ from django.utils import timezone
 
 from django_vzaps.events import MessageEvent, dispatch, on, retention, storing
 from django_vzaps.events.retention import PruneReport, prune
-from django_vzaps.models import Event, EventState, FailedDelivery, HandlerRun, HealingRun, Instance, Lane
+from django_vzaps.models import (
+    Alert,
+    Event,
+    EventState,
+    FailedDelivery,
+    HandlerRun,
+    HealingRun,
+    Instance,
+    InstanceChange,
+    Lane,
+)
 from django_vzaps.testing import events
-from tests.events.conftest import Post
+from tests.events.conftest import Post, new_instance
 
 pytestmark = pytest.mark.django_db
 
@@ -89,7 +99,7 @@ def test_a_dry_run_counts_and_changes_nothing(instance: Instance, arrive: Arrive
     in_state(arrive(), EventState.DONE, days_old=31)
     out = StringIO()
     call_command("vzaps_prune", dry_run=True, stdout=out)
-    assert out.getvalue() == "Would erase 2 payloads, delete 1 events and 0 reports.\n"
+    assert out.getvalue() == "Would erase 2 payloads, delete 1 events, 0 reports, 0 changes and 0 alerts.\n"
     assert Event.objects.exclude(payload="").count() == 2
 
 
@@ -98,7 +108,7 @@ def test_the_command_says_what_it_did(instance: Instance, arrive: Arrive) -> Non
     in_state(arrive(), EventState.DONE, days_old=31)
     out = StringIO()
     call_command("vzaps_prune", stdout=out)
-    assert out.getvalue() == "1 payloads erased, 1 events and 0 reports deleted.\n"
+    assert out.getvalue() == "1 payloads erased; deleted: 1 events, 0 reports, 0 changes, 0 alerts.\n"
 
 
 def test_every_transaction_is_small_and_reads_no_payload(instance: Instance, arrive: Arrive) -> None:
@@ -122,6 +132,43 @@ def test_a_delivery_is_remembered_as_long_as_the_log_lists_it(instance: Instance
     FailedDelivery.objects.update(seen_at=forgotten.seen_at)
     assert prune().reports == 2
     assert not HealingRun.objects.exists()
+
+
+def a_change(instance: Instance, field: str, new: object, *, days_old: float) -> InstanceChange:
+    at = timezone.now() - timedelta(days=days_old)
+    return InstanceChange.objects.create(instance=instance, field=field, new=new, source="api", at=at)
+
+
+def test_of_old_changes_the_newest_of_each_field_stays(instance: Instance) -> None:
+    other = new_instance("VZ0002")
+    for days_old in (900, 800, 700):
+        for of in (instance, other):
+            a_change(of, "name", f"{days_old} days ago", days_old=days_old)
+            a_change(of, "status", f"{days_old} days ago", days_old=days_old)
+    recent = a_change(instance, "name", "lately", days_old=364)
+    assert prune(dry_run=True).changes == 9
+    assert prune().changes == 9
+    assert prune().changes == 0
+    left = InstanceChange.objects.order_by("pk").values_list("instance", "field", "new")
+    assert list(left) == [
+        (instance.pk, "status", "700 days ago"),
+        (other.pk, "name", "700 days ago"),
+        (other.pk, "status", "700 days ago"),
+        (instance.pk, "name", recent.new),
+    ]
+
+
+def test_alerts_go_when_they_are_over_for_long(instance: Instance, settings: Any) -> None:
+    long_ago = timezone.now() - timedelta(days=366)
+    alerts = [
+        Alert.objects.create(kind="stale", instance=instance, raised_at=long_ago, resolved_at=resolved_at)
+        for resolved_at in (None, timezone.now(), long_ago)
+    ]
+    settings.VZAPS = {**settings.VZAPS, "CHANGE_RETENTION_DAYS": 0}
+    assert prune().alerts == 0
+    settings.VZAPS = {**settings.VZAPS, "CHANGE_RETENTION_DAYS": 365}
+    assert prune().alerts == 1
+    assert set(Alert.objects.all()) == set(alerts[:2])
 
 
 def test_a_history_keeps_its_row_and_loses_its_payload_once_it_is_handled(

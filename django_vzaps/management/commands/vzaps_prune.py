@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
+from dataclasses import asdict
 from typing import Any
 
 from django.core.management.base import BaseCommand
@@ -15,8 +16,9 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.description = _(
-            "Erases the payloads of old events and deletes older events, as VZAPS['EVENT_PAYLOAD_DAYS'] and "
-            "VZAPS['EVENT_RETENTION_DAYS'] say. Run it every hour where Celery beat does not."
+            "Erases the payloads of old events and deletes older events, changes of instances and resolved alerts, as "
+            "VZAPS['EVENT_PAYLOAD_DAYS'], VZAPS['EVENT_RETENTION_DAYS'] and VZAPS['CHANGE_RETENTION_DAYS'] say. Run it "
+            "every hour where Celery beat does not."
         )
         parser.add_argument("--dry-run", action="store_true", help=_("Only say what would be erased and deleted."))
 
@@ -25,8 +27,14 @@ class Command(BaseCommand):
         report = prune(dry_run=dry_run, progress=lambda done: line.show(_("%(count)s rows so far") % {"count": done}))
         line.clear()
         said = (
-            _("Would erase %(payloads)s payloads, delete %(events)s events and %(reports)s reports.")
+            _(
+                "Would erase %(payloads)s payloads, delete %(events)s events, %(reports)s reports, %(changes)s changes "
+                "and %(alerts)s alerts."
+            )
             if dry_run
-            else _("%(payloads)s payloads erased, %(events)s events and %(reports)s reports deleted.")
+            else _(
+                "%(payloads)s payloads erased; deleted: %(events)s events, %(reports)s reports, %(changes)s changes, "
+                "%(alerts)s alerts."
+            )
         )
-        self.stdout.write(said % {"payloads": report.payloads, "events": report.events, "reports": report.reports})
+        self.stdout.write(said % asdict(report))
