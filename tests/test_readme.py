@@ -21,6 +21,7 @@ from django_vzaps.api.serializers.health import LimitsSerializer
 from django_vzaps.api.throttling import BillingThrottle, PairingThrottle
 from django_vzaps.events import handlers
 from django_vzaps.models import Instance, OperationPhase, PairingPhase
+from django_vzaps.services.alerts.conditions import CONDITIONS
 from django_vzaps.testing import FakeVZaps
 
 HERE = Path(__file__).parent
@@ -30,6 +31,7 @@ PAGES = {
 }
 README = PAGES["README.md"]
 API = PAGES["docs/api.md"]
+ALERTS = PAGES["docs/alerts.md"]
 PYTHON = [
     textwrap.dedent(code)
     for text in PAGES.values()
@@ -142,6 +144,13 @@ def test_every_phase_is_explained() -> None:
     _, phases = tables("An operation", API)
     assert {name for row in phases for name in quoted(row[0])} == {phase.value for phase in OperationPhase}
     assert {name for row in rows("Pair", API) for name in quoted(row[0])} == set(PairingPhase.values)
+
+
+def test_the_table_of_alerts_is_every_kind() -> None:
+    told = rows("What raises an alert", ALERTS)
+    assert [quoted(kind)[0] for kind, *_ in told] == [condition.kind for condition in CONDITIONS]
+    for condition, (_kind, subject, *_) in zip(CONDITIONS, told, strict=True):
+        assert subject == getattr(condition, "subject", "site")
 
 
 def test_the_table_of_filters_is_every_filter() -> None:

@@ -12,7 +12,7 @@ from django.db import connection
 from django.test import override_settings
 from django.utils import timezone, translation
 
-from django_vzaps.models import Account, Alert, AlertKind, Event, EventState, Instance, Webhook
+from django_vzaps.models import Account, Alert, AlertKind, Event, EventState, Instance, Subscription, Webhook
 from django_vzaps.services import alerts
 from django_vzaps.services.alerts import mails, words
 from tests.services.alerting import (
@@ -91,6 +91,19 @@ def test_what_is_over_is_told_once_to_who_was_told_of_it() -> None:
     assert "Not so any more since" in message.body
     assert "What to do" not in message.body
     assert sent() == []
+
+
+def test_what_is_over_for_another_reason_is_said() -> None:
+    gone, asleep, ended, resumed = disconnected("Gone"), disconnected("Asleep"), ending(days=1), ending(days=2)
+    sent()
+    Instance.objects.filter(pk=gone.pk).update(removed_at=timezone.now())
+    Account.objects.filter(pk=asleep.account_id).update(is_active=False)
+    Subscription.objects.filter(pk=resumed.pk).update(cancel_at=None)
+    Subscription.objects.filter(pk=ended.pk).update(cancel_at=ago(minutes=1))
+    Alert.objects.filter(instance=ended.instance).update(details={"ends_at": ago(minutes=1).isoformat()})
+    (message,) = sent()
+    for said in ("gone from VZaps.", "not active any more.", "It has ended.", "It does not end so soon any more."):
+        assert message.body.count(said) == 1
 
 
 def test_several_that_are_over_are_counted() -> None:

@@ -123,6 +123,7 @@ def _open(alert: Alert) -> Iterator[str]:
 def _over(alert: Alert) -> Iterator[str]:
     if alert.resolved_at is not None:
         yield _("Not so any more since %(when)s.") % {"when": words.moment(alert.resolved_at)}
+    yield words.outcome(alert)
 
 
 def _text(section: _Section) -> str:

@@ -84,5 +84,5 @@ def _mark(pks: Sequence[int], **marks: Any) -> None:
 
 
 def _news(pks: Sequence[int]) -> News:
-    found = Alert.objects.select_related("instance", "account").in_bulk(pks[:LISTED])
+    found = Alert.objects.select_related("instance__account", "account").in_bulk(pks[:LISTED])
     return News(count=len(pks), alerts=[found[pk] for pk in pks if pk in found])

@@ -114,6 +114,19 @@ def advice(alert: Alert) -> str:
             return ""
 
 
+def outcome(alert: Alert) -> str:
+    """Why it is over, where that is no good news or not plain; else empty."""
+    account = alert.instance.account if alert.instance is not None else alert.account
+    if alert.instance is not None and alert.instance.removed_at is not None:
+        return _("The instance is gone from VZaps.")
+    if account is not None and not account.is_active:
+        return _("The account is not active any more.")
+    ends_at = _ends_at(alert) if alert.kind == AlertKind.SUBSCRIPTION_ENDING else None
+    if ends_at is None or alert.resolved_at is None:
+        return ""
+    return _("It has ended.") if ends_at <= alert.resolved_at else _("It does not end so soon any more.")
+
+
 def link(alert: Alert) -> str:
     """The path of the page in the admin that helps; empty where there is none, or no admin."""
     match alert.kind:
@@ -145,11 +158,17 @@ def moment(at: datetime) -> str:
 
 
 def _ending(alert: Alert, name: str) -> str:
-    try:
-        ends_at = datetime.fromisoformat(str(_detail(alert, "ends_at")))
-    except ValueError:
+    ends_at = _ends_at(alert)
+    if ends_at is None:
         return _("%(name)s: subscription ends soon") % {"name": name}
     return _("%(name)s: subscription ends on %(when)s") % {"name": name, "when": moment(ends_at)}
+
+
+def _ends_at(alert: Alert) -> datetime | None:
+    try:
+        return datetime.fromisoformat(str(_detail(alert, "ends_at")))
+    except ValueError:
+        return None
 
 
 def _drift(alert: Alert) -> str:
