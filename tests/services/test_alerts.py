@@ -380,17 +380,20 @@ def test_what_another_process_raised_a_moment_ago_is_not_raised_again(
 @pytest.mark.django_db(transaction=True)
 def test_many_checks_at_once_raise_and_resolve_each_once(settings: Any) -> None:
     settings.VZAPS = {**settings.VZAPS, "ALERT_RECIPIENTS": ["ops@example.com"]}
+
+    def check() -> None:
+        assert alerts.check().failed == ()
+
     account = an_account()
     for _ in range(20):
         disconnected(account=account)
     with heard(signals.alert_raised) as raised, heard(signals.alert_resolved) as resolved:
-        at_once(*[alerts.check] * 6)
+        at_once(*[check] * 6)
         assert len(raised) == Alert.objects.count() == 20
         Instance.objects.update(connected=True)
-        at_once(*[alerts.check] * 6)
+        at_once(*[check] * 6)
         assert len(resolved) == 20
-    alerts.check()
+    check()
     assert not Alert.objects.open().exists()
-    assert sum("is disconnected" in message.body for message in mail.outbox if "New" in message.body) >= 1
     assert sum(message.body.count("Not so any more") for message in mail.outbox) == 20
     assert sum(message.body.count("It neither sends") for message in mail.outbox) == 20

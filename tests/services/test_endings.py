@@ -42,7 +42,7 @@ def test_a_new_end_starts_anew() -> None:
     subscription = ending(days=9)
     assert announced_days(7, 3, subscription=subscription) == [7, 3]
     subscription.cancel_at = (subscription.cancel_at or timezone.now()) + timedelta(days=30)
-    subscription.save()
+    subscription.save(update_fields=["cancel_at"])
     assert announced_days(20, 6, 0.5, subscription=subscription) == [7, 1]
 
 
