@@ -165,6 +165,7 @@ def test_what_strangers_write_breaks_neither_headers_nor_html() -> None:
     disconnected(HOSTILE)
     failing_account = an_account(name=HOSTILE[:90], failing_since=ago(minutes=6), failure_kind="credentials")
     assert failing_account.pk
+    disconnected("", vzaps_id=HOSTILE)
     (message,) = sent()
     raw = message.message().as_bytes()
     assert b"\nBcc:" not in raw
@@ -173,10 +174,13 @@ def test_what_strangers_write_breaks_neither_headers_nor_html() -> None:
     assert "\u202e" not in message.body
     assert "\u2028" not in message.body
     assert len(message.subject) < 200
-    Alert.objects.all().delete()
     Account.objects.update(failing_since=None)
-    (message,) = sent()
-    assert message.subject.startswith('[VZaps] Front Bcc: evil@example.com desk <script>alert("1")<')
+    for kept in Instance.objects.all():
+        Alert.objects.all().delete()
+        Instance.objects.update(connected=True)
+        Instance.objects.filter(pk=kept.pk).update(connected=False)
+        (message,) = sent()
+        assert message.subject.startswith('[VZaps] Front Bcc: evil@example.com desk <script>alert("1")<')
 
 
 def test_no_secret_and_no_message_is_in_a_mail() -> None:

@@ -16,6 +16,7 @@ from django_vzaps import signals
 from django_vzaps.models import (
     Account,
     Alert,
+    Event,
     EventState,
     Instance,
     InstanceChange,
@@ -26,6 +27,7 @@ from django_vzaps.models import (
 )
 from django_vzaps.services import alerts
 from django_vzaps.services.alerts import conditions, raising
+from tests.admin.test_list_queries import read
 from tests.services.alerting import (
     ago,
     an_account,
@@ -345,6 +347,35 @@ def test_a_check_takes_as_many_queries_for_thirty_as_for_three() -> None:
     assert Alert.objects.open().count() > 200
     assert queries() < few * 2
     assert set(open_kinds()) == {"account_unreadable", "credentials_rejected"}
+
+
+@pytest.mark.postgres
+def test_a_check_reads_no_table_from_end_to_end() -> None:
+    account = an_account()
+    well = [
+        Instance(account=account, vzaps_id=f"W{number}", connected=True, connection_asked_at=timezone.now())
+        for number in range(2000)
+    ]
+    Instance.objects.bulk_create(well)
+    Webhook.objects.bulk_create([Webhook(instance=instance) for instance in well])
+    Subscription.objects.bulk_create([Subscription(instance=instance, state="active") for instance in well])
+    Event.objects.bulk_create(
+        [Event(instance=instance, state=EventState.DONE, type="Message", payload="{}") for instance in well]
+    )
+    for begin, _end in REASONS.values():
+        begin()
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+        # These tables are small enough for it to pay all the same; on a large site it does not.
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        for _ in range(2):
+            with CaptureQueriesContext(connection) as captured:
+                assert alerts.check().failed == ()
+            for query in captured:
+                if query["sql"].startswith("SELECT"):
+                    cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {query['sql']}")
+                    plan = cursor.fetchone()[0][0]["Plan"]
+                    assert read(plan) < 100, (query, plan)
 
 
 def test_more_than_a_batch_is_raised_and_resolved_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:

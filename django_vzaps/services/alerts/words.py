@@ -23,7 +23,7 @@ _NAME_LENGTH: Final = 60
 def about(alert: Alert) -> str:
     """What it is about: the name of an instance or an account on one line; empty for the whole site."""
     if alert.instance is not None:
-        return _one_line(alert.instance.name) or alert.instance.vzaps_id
+        return _one_line(alert.instance.name) or _one_line(alert.instance.vzaps_id)
     return _one_line(alert.account.name) if alert.account is not None else ""
 
 
