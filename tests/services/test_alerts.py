@@ -26,7 +26,7 @@ from django_vzaps.models import (
     Webhook,
 )
 from django_vzaps.services import alerts
-from django_vzaps.services.alerts import conditions, raising
+from django_vzaps.services.alerts import condition, conditions, raising
 from tests.admin.test_list_queries import read
 from tests.services.alerting import (
     ago,
@@ -108,7 +108,7 @@ def test_what_comes_back_is_another_alert() -> None:
 
 
 def test_every_kind_has_a_condition_and_a_test() -> None:
-    assert {condition.kind for condition in conditions.CONDITIONS} == REASONS.keys()
+    assert {each.kind for each in conditions.CONDITIONS} == REASONS.keys()
 
 
 def test_a_site_that_is_well_raises_nothing() -> None:
@@ -379,7 +379,7 @@ def test_a_check_reads_no_table_from_end_to_end() -> None:
 
 
 def test_more_than_a_batch_is_raised_and_resolved_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(conditions, "BATCH", 2)
+    monkeypatch.setattr(condition, "BATCH", 2)
     monkeypatch.setattr(raising, "BATCH", 2)
     for _ in range(5):
         disconnected()

@@ -13,7 +13,8 @@ from django.db.models import F, QuerySet
 from django_vzaps import conf
 from django_vzaps.models import Alert
 from django_vzaps.services.alerts import mails
-from django_vzaps.services.alerts.conditions import BATCH, CONDITIONS
+from django_vzaps.services.alerts.condition import BATCH
+from django_vzaps.services.alerts.conditions import CONDITIONS
 from django_vzaps.services.alerts.mails import LISTED, Digest, News
 from django_vzaps.services.alerts.raising import claimable
 from django_vzaps.services.endings import STAGES

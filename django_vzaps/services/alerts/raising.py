@@ -10,7 +10,8 @@ from django.db.models import F, QuerySet
 
 from django_vzaps import signals
 from django_vzaps.models import Alert, AlertKind
-from django_vzaps.services.alerts.conditions import BATCH, Condition, ending_facts
+from django_vzaps.services.alerts.condition import BATCH, Condition
+from django_vzaps.services.alerts.conditions import ending_facts
 
 #: What is left after so many batches is for the next check.
 _MOST_BATCHES: Final = 20
