@@ -33,6 +33,7 @@ from django_vzaps.models.fields import storable
 NOTHING: Final = "–"  # noqa: RUF001 - a dash where there is nothing to show
 LONGEST_PAYLOAD: Final = 100_000
 LONGEST_NAME: Final = 60
+LONGEST_DETAIL: Final = 200
 
 #: By the value alone: a word that several lists of choices have sounds the same in each.
 _TONES: Final[dict[str, str]] = {
@@ -106,6 +107,11 @@ def ago(at: datetime | None) -> SafeString | str:
 def time_of(at: datetime, words: str) -> SafeString:
     """``words`` for a point in time, with the time itself beneath the pointer."""
     return format_html('<time datetime="{}" title="{}">{}</time>', at.isoformat(), moment(at), words)
+
+
+def moment_and_age(at: datetime) -> SafeString:
+    """A point in time written out, and less loud how long ago that is."""
+    return format_html('<span class="vzaps-when">{}</span> <span class="vzaps-quiet">{}</span>', moment(at), ago(at))
 
 
 def duration(span: timedelta) -> str:

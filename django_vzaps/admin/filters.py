@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from django.contrib import admin
 from django.db.models import QuerySet, TextChoices
 from django.http import HttpRequest
+from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy
 
 #: How far back people look most often.
@@ -31,7 +32,7 @@ class ChoicesFilter(admin.SimpleListFilter):
     column: ClassVar[str]
 
     def lookups(self, request: HttpRequest, model_admin: _Admin) -> Iterable[tuple[str, str]]:
-        return [(value, str(label).capitalize()) for value, label in self.choices_class.choices]
+        return [(value, capfirst(str(label))) for value, label in self.choices_class.choices]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         value = self.value()

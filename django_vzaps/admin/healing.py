@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
@@ -18,8 +18,6 @@ from django_vzaps.admin.read_only import ReadOnlyAdmin
 from django_vzaps.admin.remote import RemoteAdmin
 from django_vzaps.admin.scoped import ScopedAdmin
 from django_vzaps.models import Event, FailedDelivery, HealingOutcome, HealingRun
-
-LONGEST_DETAIL: Final = 200
 
 
 class NeedsAttentionFilter(admin.SimpleListFilter):
@@ -91,7 +89,7 @@ class FailedDeliveryAdmin(_LogAdmin):
     @admin.display(description=_("detail"))
     def detail_shown(self, delivery: FailedDelivery) -> SafeString | str:
         """What is known of it, in brief."""
-        return display.in_brief(delivery.detail, LONGEST_DETAIL) if delivery.detail else display.NOTHING
+        return display.in_brief(delivery.detail, display.LONGEST_DETAIL) if delivery.detail else display.NOTHING
 
 
 @admin.register(HealingRun)
@@ -123,7 +121,8 @@ class HealingRunAdmin(_LogAdmin):
     @admin.display(description=_("problems"))
     def problems_shown(self, run: HealingRun) -> SafeString | str:
         """The first thing that could not be read."""
-        return display.in_brief(run.problems.partition("\n")[0], LONGEST_DETAIL) if run.problems else display.NOTHING
+        first = run.problems.partition("\n")[0]
+        return display.in_brief(first, display.LONGEST_DETAIL) if first else display.NOTHING
 
     @admin.display(description=_("deliveries"))
     def deliveries_shown(self, run: HealingRun) -> SafeString:

@@ -11,7 +11,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from django_vzaps.admin import accounts
+from django_vzaps.admin.accounts import facts
 from django_vzaps.models import Account, Batch, BatchItem, BatchKind, Instance, Operation
 from django_vzaps.testing import FakeVZaps
 from tests.admin.conftest import StaffWith, page, said, text_of
@@ -186,7 +186,7 @@ def test_instances_are_counted_up_to_a_limit(
     browser: Client, account: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(account)
-    monkeypatch.setattr(accounts, "COUNTED", 3)
+    monkeypatch.setattr(facts, "COUNTED", 3)
     assert ">more than 3</a>" in text_of(browser.get(page("account_changelist")))
 
 

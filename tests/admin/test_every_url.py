@@ -19,6 +19,7 @@ from django.utils import timezone
 
 from django_vzaps.models import (
     Account,
+    Alert,
     Batch,
     BatchItem,
     BatchItemState,
@@ -27,6 +28,7 @@ from django_vzaps.models import (
     FailedDelivery,
     HealingRun,
     Instance,
+    InstanceChange,
     Operation,
     OperationKind,
     OperationOutcome,
@@ -62,10 +64,12 @@ def of_instance(permission: str, method: str = "GET") -> Page:
 
 
 PAGES: Final[dict[str, Page]] = {
+    **mirrored("alert"),
     **mirrored("batch"),
     **mirrored("event"),
     **mirrored("faileddelivery"),
     **mirrored("healingrun"),
+    **mirrored("instancechange"),
     **mirrored("operation"),
     "account_add": Page(("add_account",)),
     "account_change": Page(("view_account",)),
@@ -154,12 +158,16 @@ def rows(instance: Instance) -> dict[str, Any]:
     run = HealingRun.objects.create(instance=instance)
     return {
         "account": instance.account,
+        "alert": Alert.objects.create(kind="disconnected", instance=instance),
         "arguments": {"operation_id": operation.pk},
         "batch": batch,
         "event": event,
         "faileddelivery": FailedDelivery.objects.create(instance=instance, run=run, log_id="log_1", outcome="left"),
         "healingrun": run,
         "instance": instance,
+        "instancechange": InstanceChange.objects.create(
+            instance=instance, field="name", old="a", new="b", source="api"
+        ),
         "operation": operation,
     }
 

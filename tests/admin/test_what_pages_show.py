@@ -11,11 +11,13 @@ from django.test import Client
 
 from django_vzaps.models import (
     Account,
+    Alert,
     Event,
     FailedDelivery,
     HandlerRun,
     HealingRun,
     Instance,
+    InstanceChange,
     Operation,
     Pairing,
     Subscription,
@@ -69,6 +71,10 @@ def shown(rows: dict[str, Any], fake_vzaps: FakeVZaps) -> dict[str, str]:
     )
     HandlerRun.objects.create(event=rows["event"], handler=hostile(255), state=SCRIPT[:16], error=hostile(10_000))
     Operation.objects.update(error=hostile(10_000), request_id=hostile(255), parameters={hostile(99): hostile(10_000)})
+    Alert.objects.update(kind=hostile(32), details={hostile(99): hostile(10_000)})
+    InstanceChange.objects.update(
+        field=SCRIPT[:32], source=SCRIPT[:16], old=hostile(10_000), new={hostile(500): [hostile(10_000), "\ud800"]}
+    )
     HealingRun.objects.update(problems=hostile(10_000))
     FailedDelivery.objects.update(log_id=hostile(128), detail=hostile(10_000))
     return {

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from django.contrib import admin
 from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest
-from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -29,9 +28,6 @@ class BatchKindFilter(ChoicesFilter):
     parameter_name = "kind"
     choices_class = BatchKind
     column = "kind"
-
-    def lookups(self, request: HttpRequest, model_admin: _Admin) -> Iterable[tuple[str, str]]:
-        return [(kind.value, capfirst(str(kind.label))) for kind in BatchKind]
 
 
 class BatchStateFilter(admin.SimpleListFilter):

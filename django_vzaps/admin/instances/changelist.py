@@ -8,11 +8,12 @@ from urllib.parse import urlencode
 from django.contrib.admin.views.main import ORDER_VAR
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 
 from django_vzaps.admin.instances import strip
 from django_vzaps.admin.instances.columns import MOST_WAITING
 from django_vzaps.admin.paging import CountingPaginator, PageChangeList, number
-from django_vzaps.models import Instance
+from django_vzaps.models import Alert, Instance
 from django_vzaps.models.backlog import backlogs
 
 #: What the cells are made of beside the instance.
@@ -74,4 +75,14 @@ class InstanceChangeList(PageChangeList):
                     "is_current": is_current,
                 }
             )
-        return items
+        return [*items, *self._alerts()]
+
+    def _alerts(self) -> list[dict[str, Any]]:
+        """What a person should know of, where there is any."""
+        count = self.paginator.counts.get(strip.ALERTS, 0)
+        if not count:
+            return []
+        url = self.model_admin.address(Alert, "changelist")  # type: ignore[attr-defined]
+        return [
+            {"label": _("open alerts"), "count": number(count, most=strip.MOST), "tone": "bad", "url": url, "query": ""}
+        ]

@@ -11,9 +11,9 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
-from django.utils.timesince import timeuntil
+from django.utils.timesince import timesince, timeuntil
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import ngettext, pgettext
 
 from django_vzaps.admin import display
 from django_vzaps.admin.paging import number
@@ -88,7 +88,24 @@ def connection(instance: Instance) -> SafeString:
     else:
         source = display.label(ConnectionSource, instance.connection_source)
         words = format_html(_("reported {ago} by {source}"), ago=display.ago(asked_at), source=source)
-    return stacked(display.badge(ConnectionState, state), words)
+    if not instance.is_suspiciously_silent:
+        return stacked(display.badge(ConnectionState, state), words)
+    if state == ConnectionState.CONNECTED:
+        badge = display.framed("warning", pgettext("connection", "doubtful"))
+    else:  # stale, and doubted already
+        badge = display.badge(ConnectionState, state)
+    return stacked(stacked(badge, words), silence(instance))
+
+
+def silence(instance: Instance) -> str:
+    """For how long nothing was heard of it, and how long that usually is."""
+    if instance.last_event_at is None or instance.usual_silence is None:
+        return _("no event for a long time")
+    now = timezone.now()
+    return _("no event for %(time)s, usually at most %(usual)s") % {
+        "time": timesince(instance.last_event_at, depth=1),
+        "usual": timesince(now - instance.usual_silence, now, depth=1),
+    }
 
 
 def billing(instance: Instance) -> SafeString | str:

@@ -6,11 +6,13 @@ from typing import Any, Final
 
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.utils.text import capfirst
 
-from django_vzaps.admin import display, outcomes
+from django_vzaps.admin import display, history, outcomes
 from django_vzaps.admin.instances.check import comparison_for
 from django_vzaps.admin.instances.offers import SECTION_OFFERS, TOOLS, InstanceOffers
-from django_vzaps.models import Event, Instance, Operation
+from django_vzaps.models import Alert, Event, Instance, InstanceChange, Operation
+from django_vzaps.services.alerts import words
 
 RECENT: Final = 10
 
@@ -38,6 +40,7 @@ class InstanceDetail(InstanceOffers):
         user, offered = request.user, self.offered(request, instance)
         sees_events = user.has_perm("django_vzaps.view_event")
         sees_operations = user.has_perm("django_vzaps.view_operation")
+        sees_changes = user.has_perm("django_vzaps.view_instancechange")
         *sections, last_answer = fieldsets
         return {
             "title": str(self.opts.verbose_name).capitalize(),
@@ -49,11 +52,38 @@ class InstanceDetail(InstanceOffers):
             "last_answer": last_answer,
             "comparison": comparison_for(request, instance),
             "gone": display.ago(instance.removed_at) if instance.removed_at else None,
+            "alerts": self._open_alerts(instance) if user.has_perm("django_vzaps.view_alert") else None,
             "events": self._recent_events(instance) if sees_events else None,
             "operations": self._recent_operations(instance) if sees_operations else None,
+            "changes": self._newest_changes(instance) if sees_changes else None,
+            "all_changes": self.address(InstanceChange, "changelist"),
             "all_events": self.address(Event, "changelist"),
             "all_operations": self.address(Operation, "changelist"),
         }
+
+    def _open_alerts(self, instance: Instance) -> list[dict[str, Any]]:
+        return [
+            {
+                "url": self.address(Alert, "change", alert.pk),
+                "title": words.title(alert),
+                "advice": words.advice(alert),
+                "since": display.ago(alert.since or alert.raised_at),
+            }
+            for alert in instance.alerts.filter(resolved_at__isnull=True)[:RECENT]
+        ]
+
+    def _newest_changes(self, instance: Instance) -> list[dict[str, Any]]:
+        return [
+            {
+                "url": self.address(InstanceChange, "change", change.pk),
+                "what": capfirst(change.field_label),
+                "before": history.words.value(change.field, change.old),
+                "after": history.words.value(change.field, change.new),
+                "when": display.ago(change.at),
+                "source": history.words.source(change),
+            }
+            for change in instance.changes.all()[:RECENT]
+        ]
 
     def _recent_events(self, instance: Instance) -> list[dict[str, Any]]:
         return [

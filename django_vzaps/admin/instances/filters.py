@@ -13,7 +13,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.expressions import RawSQL
 from django.http import HttpRequest
 from django.utils import timezone
-from django.utils.translation import gettext
+from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from django_vzaps import scope
@@ -42,6 +42,8 @@ SOON: Final = timedelta(days=7)
 TRIAL_ENDING: Final = "trial_ending"
 OVERDUE: Final = "overdue"
 FAILED: Final = "yes"
+#: Beside the states of a connection: called connected, and silent for much longer than is usual.
+DOUBTFUL: Final = "doubtful"
 #: Of the newest so many failed events it is asked whose they are.
 FAILURES_READ: Final = 2_000
 
@@ -68,15 +70,15 @@ class StateFilter(admin.SimpleListFilter):
 
 
 class ConnectionFilter(StateFilter):
-    """The same distinctions as ``Instance.connection_state``."""
+    """The same distinctions as ``Instance.connection_state``, and those of which the silence is suspicious."""
 
     title = _("connection")
     parameter_name = "connection"
-    states = ConnectionState.choices
+    states = [*ConnectionState.choices, (DOUBTFUL, pgettext_lazy("connection", "doubtful"))]
 
     @classmethod
     def chosen(cls, instances: InstanceQuerySet, value: str) -> InstanceQuerySet:
-        return instances.in_connection_state(value)
+        return instances.suspiciously_silent() if value == DOUBTFUL else instances.in_connection_state(value)
 
 
 class BillingFilter(StateFilter):

@@ -24,10 +24,11 @@ from django_vzaps.admin.instances.filters import (
     PresenceFilter,
     WebhookFilter,
 )
-from django_vzaps.admin.paging import CountingPaginator
-from django_vzaps.models import Instance
+from django_vzaps.admin.paging import CountingPaginator, limited
+from django_vzaps.models import Alert, Instance
 from django_vzaps.models.instance import InstanceQuerySet
 from django_vzaps.search.instances import matching
+from django_vzaps.services.alerts.visibility import visible
 
 
 class InstanceList(InstanceBase):
@@ -105,6 +106,8 @@ class InstanceList(InstanceBase):
         """One that counts the strip as well."""
         instances = cast("InstanceQuerySet", self.get_queryset(request))
         beside = strip.arms(instances)
+        if request.user.has_perm("django_vzaps.view_alert"):
+            beside[strip.ALERTS] = [limited(visible(request.user, Alert.objects.open()), most=strip.MOST)]
         return CountingPaginator(queryset, per_page, orphans, allow_empty_first_page, beside=beside)
 
     def get_search_results(

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy, pgettext_lazy
 from django_vzaps.admin import display
 from django_vzaps.admin.instances.base import InstanceBase
 from django_vzaps.admin.instances.differences import differences
-from django_vzaps.models import ConnectionSource, Instance, Subscription, SubscriptionState
+from django_vzaps.models import ConnectionSource, ConnectionState, Instance, Subscription, SubscriptionState
 
 #: In the order of the page; each stands above what can be done there (:data:`offers.SECTION_OFFERS`).
 SECTIONS: Final[list[tuple[Any, dict[str, Any]]]] = [
@@ -38,7 +38,7 @@ SECTIONS: Final[list[tuple[Any, dict[str, Any]]]] = [
         gettext_lazy("Connection"),
         {
             "fields": [
-                "connection",
+                ("connection", "connection_since"),
                 ("phone", "whatsapp_jid"),
                 "push_name_shown",
                 "profile_shown",
@@ -108,6 +108,15 @@ class InstanceSections(InstanceBase):
     def synced(self, instance: Instance) -> SafeString | str:
         """How old all this is."""
         return _read_at(instance.synced_at)
+
+    @admin.display(description=pgettext_lazy("connection", "since"))
+    def connection_since(self, instance: Instance) -> SafeString | str:
+        """Since when it is connected, or disconnected, as far as that is known here."""
+        at, state = instance.connection_changed_at, instance.connection_state
+        if at is None or state in (ConnectionState.UNKNOWN, ConnectionState.NEVER_PAIRED):
+            return display.NOTHING
+        words = _("connected since {when}") if instance.connected else _("disconnected since {when}")
+        return format_html(words + " ({ago})", when=display.moment(at), ago=display.ago(at))
 
     @admin.display(description=gettext_lazy("last event"))
     def last_heard(self, instance: Instance) -> SafeString | str:

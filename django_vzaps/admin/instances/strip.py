@@ -44,6 +44,8 @@ STRIP: Final[list[tuple[Any, str, type[StateFilter], str]]] = [
 MOST: Final = 5_000
 #: Not shown: whether there are more failed events than are looked at.
 FAILURES: Final = "failures"
+#: What is open of the list of alerts, which is another one.
+ALERTS: Final = "alerts"
 
 
 def arms(instances: InstanceQuerySet) -> dict[str, list[Rows]]:

@@ -105,11 +105,7 @@ class OperationAdmin(OperationSettling, ScopedAdmin, ReadOnlyAdmin):
     @admin.display(description=gettext_lazy("started"))
     def started(self, operation: Operation) -> SafeString:
         """When it began, written out: whoever looks for a culprit compares clocks."""
-        return format_html(
-            '<span class="vzaps-when">{}</span> <span class="vzaps-quiet">{}</span>',
-            display.moment(operation.started_at),
-            display.ago(operation.started_at),
-        )
+        return display.moment_and_age(operation.started_at)
 
     @admin.display(description=gettext_lazy("took"))
     def took(self, operation: Operation) -> str:

@@ -2,35 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
 from django import forms
 from django.contrib import admin, messages
-from django.db.models import Q
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.urls import URLPattern, path
-from django.utils import timezone
-from django.utils.formats import number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext_lazy
 
-from django_vzaps import conf, scope, services
+from django_vzaps import conf, services
 from django_vzaps.admin import display
+from django_vzaps.admin.accounts.facts import AccountChangeList, capped, facts_of
+from django_vzaps.admin.accounts.failing import failing
 from django_vzaps.admin.batches.words import walked
-from django_vzaps.admin.paging import counted, limited
 from django_vzaps.admin.starting import StartsBatches
-from django_vzaps.admin.themes import ChangeList
-from django_vzaps.models import Account, Batch, BatchItem, BatchItemState, BatchKind, Instance, Operation
-from django_vzaps.models.instance import ReportedState
+from django_vzaps.models import Account, Batch, BatchItem, BatchItemState, Instance, Operation
 from django_vzaps.secret import Secret
 from django_vzaps.services import VZapsError
-from django_vzaps.services.batches import may_see
 
 if TYPE_CHECKING:
     _AccountForm = forms.ModelForm[Account]
@@ -39,8 +31,6 @@ else:
 
 
 CREDENTIALS: Final = ("client_token", "client_secret")
-#: Instances are counted up to here: a list must not take longer the more there are.
-COUNTED: Final = 10_000
 
 
 def write_only(label: Any) -> forms.CharField:
@@ -93,68 +83,6 @@ def _help(account: Account, secret: Secret | None) -> str:
     return _("Stored, ends in %(hint)s. Leave blank to keep it.") % {"hint": hint}
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Facts:
-    """What the page says of an account beside its own columns. Numbers are at most :data:`COUNTED`."""
-
-    present: int
-    connected: int
-    attention: int
-    sync: BatchItem | None
-    """The item of a batch that syncs it now."""
-    may_see_sync: bool
-
-
-def facts_of(request: HttpRequest, accounts: Sequence[Account]) -> dict[int, Facts]:
-    """By primary key, with as many queries for many as for one."""
-    pks = [account.pk for account in accounts]
-    # By the user's scope, as every number of instances.
-    present = scope.limited(request.user, Instance.objects.all()).filter(removed_at__isnull=True).order_by()
-    stale_before = timezone.now() - timedelta(seconds=conf.current().stale_after)
-    is_up = Q(reported_state=ReportedState.CONNECTED)
-    is_fresh = Q(connection_asked_at__gte=stale_before)
-    is_stale = Q(connection_asked_at__isnull=True) | Q(connection_asked_at__lt=stale_before)
-    wanted = {
-        "present": Q(),
-        "connected": is_up & is_fresh,
-        "attention": Q(reported_state=ReportedState.DISCONNECTED) | (is_up & is_stale),
-    }
-    counts = counted(
-        {
-            (pk, name): [limited(present.filter(which, account=pk), most=COUNTED)]
-            for pk in pks
-            for name, which in wanted.items()
-        },
-        using=present.db,
-    )
-    open_items = BatchItem.objects.filter(
-        account__in=pks, batch__kind=BatchKind.SYNC_ACCOUNT, batch__finished_at__isnull=True
-    )
-    # The oldest comes last and stays.
-    syncs = {item.account_id: item for item in open_items.select_related("batch").order_by("-pk")}
-    return {
-        pk: Facts(
-            **{name: counts[pk, name] for name in wanted},
-            sync=syncs.get(pk),
-            may_see_sync=pk in syncs and may_see(request.user, syncs[pk].batch),
-        )
-        for pk in pks
-    }
-
-
-class AccountChangeList(ChangeList):
-    """With the facts of every account on the page."""
-
-    def get_results(self, request: HttpRequest) -> None:
-        """Django's page of rows."""
-        super().get_results(request)
-        rows: list[Any] = list(self.result_list)
-        facts = facts_of(request, rows)
-        for account in rows:
-            account.facts = facts[account.pk]
-        self.result_list = rows
-
-
 @admin.register(Account)
 class AccountAdmin(StartsBatches):
     form = AccountForm
@@ -167,6 +95,7 @@ class AccountAdmin(StartsBatches):
         "credentials",
         "last_sync",
         "problem_in_brief",
+        "failing_shown",
     ]
     search_fields = ["name"]
     list_per_page = 50
@@ -182,8 +111,16 @@ class AccountAdmin(StartsBatches):
         "attention_shown",
         "last_sync",
         "sync_problem",
+        "failing_shown",
     ]
-    readonly_fields = ["instances_shown", "connected_shown", "attention_shown", "last_sync", "sync_problem"]
+    readonly_fields = [
+        "instances_shown",
+        "connected_shown",
+        "attention_shown",
+        "last_sync",
+        "sync_problem",
+        "failing_shown",
+    ]
 
     @admin.display(description=gettext_lazy("instances"))
     def instances_shown(self, account: Any) -> SafeString | str:
@@ -231,6 +168,11 @@ class AccountAdmin(StartsBatches):
     def problem_in_brief(self, account: Account) -> SafeString | str:
         """Its beginning, for the list."""
         return display.in_brief(account.sync_error, 200) if account.sync_error else display.NOTHING
+
+    @admin.display(description=gettext_lazy("reading VZaps"))
+    def failing_shown(self, account: Account) -> SafeString | str:
+        """Whether VZaps can be read for it."""
+        return failing(account)
 
     def get_urls(self) -> list[URLPattern]:
         """With buttons to sync and to test the credentials."""
@@ -299,9 +241,3 @@ def syncing(item: BatchItem) -> str:
         return _("waits to be synced")
     how_far = walked(item)
     return _("being synced now: %(how_far)s") % {"how_far": how_far} if how_far else _("being synced now")
-
-
-def capped(count: int) -> str:
-    """A number that was not counted to its end."""
-    words = number_format(min(count, COUNTED), force_grouping=True)
-    return _("more than %(count)s") % {"count": words} if count > COUNTED else words
