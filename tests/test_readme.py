@@ -16,7 +16,15 @@ from celery import Task
 
 from django_vzaps import conf, management, tasks
 from django_vzaps.api import problems, urls
-from django_vzaps.api.filters import BatchFilters, BatchItemFilters, EventFilters, InstanceFilters, OperationFilters
+from django_vzaps.api.filters import (
+    AlertFilters,
+    BatchFilters,
+    BatchItemFilters,
+    ChangeFilters,
+    EventFilters,
+    InstanceFilters,
+    OperationFilters,
+)
 from django_vzaps.api.serializers.health import LimitsSerializer
 from django_vzaps.api.throttling import BillingThrottle, PairingThrottle
 from django_vzaps.events import handlers
@@ -156,6 +164,8 @@ def test_the_table_of_alerts_is_every_kind() -> None:
 def test_the_table_of_filters_is_every_filter() -> None:
     told = {quoted(name)[0]: set(quoted(by)) for name, by, _ in rows("Look and find", API)}
     assert told["instances/"] == InstanceFilters.base_filters.keys() | {"name", "last_event_at", "synced_at", "-"}
+    assert told["instances/{id}/changes/"] == ChangeFilters.base_filters.keys()
+    assert told["alerts/"] == AlertFilters.base_filters.keys()
     assert told["events/"] == EventFilters.base_filters.keys()
     assert told["operations/"] == OperationFilters.base_filters.keys()
     assert told["batches/"] == BatchFilters.base_filters.keys()

@@ -16,14 +16,19 @@ from django.utils.translation import gettext_lazy
 from django_filters import rest_framework as filters
 
 from django_vzaps.models import (
+    Alert,
+    AlertKind,
     Batch,
     BatchItem,
     BatchItemState,
     BatchKind,
+    ChangedField,
+    ConnectionSource,
     ConnectionState,
     Event,
     EventState,
     Instance,
+    InstanceChange,
     Operation,
     OperationKind,
     OperationOutcome,
@@ -220,6 +225,33 @@ class OperationFilters(_AboutInstance):
         """Those whose outcome, and effect on billing, is known; or the others, running ones too."""
         is_open = Q(outcome__in=[OperationOutcome.RUNNING, OperationOutcome.UNKNOWN]) | Q(lock__isnull=False)
         return rows.filter(~is_open if value == "true" else is_open)  # type: ignore[no-any-return]
+
+
+class AlertFilters(_AboutInstance):
+    """Filters of the list of alerts."""
+
+    open = OneOfFilter(["true", "false"], method="is_open", label="Whether its reason still holds.")
+    kind = OneOfFilter(AlertKind.values, label="What it tells of.")
+    account = KeyFilter(field_name="account_id", label="The id of the account that it is about.")
+
+    class Meta:
+        model = Alert
+        fields: ClassVar[list[str]] = []
+
+    def is_open(self, rows: QuerySet[Alert], name: str, value: str) -> QuerySet[Alert]:
+        """Those whose reason still holds, or those that are over."""
+        return rows.filter(resolved_at__isnull=value == "true")
+
+
+class ChangeFilters(filters.FilterSet):
+    """Filters of the history of an instance."""
+
+    field = OneOfFilter(ChangedField.values, label="Which fact.")
+    source = OneOfFilter(ConnectionSource.values, label="Who said so.")
+
+    class Meta:
+        model = InstanceChange
+        fields: ClassVar[list[str]] = []
 
 
 class BatchFilters(filters.FilterSet):

@@ -7,9 +7,11 @@ from importlib.util import find_spec
 from django.urls import path, re_path
 
 from django_vzaps.api.views.accounts import AccountViewSet
+from django_vzaps.api.views.alerts import AlertViewSet
 from django_vzaps.api.views.base import APIViewSet
 from django_vzaps.api.views.batches import BatchViewSet
 from django_vzaps.api.views.billing import SubscriptionViewSet
+from django_vzaps.api.views.changes import ChangeViewSet
 from django_vzaps.api.views.deliveries import DeliveryViewSet
 from django_vzaps.api.views.elsewhere import ElsewhereViewSet
 from django_vzaps.api.views.events import EventViewSet
@@ -51,6 +53,7 @@ urlpatterns = [
     ),
     path(f"{_INSTANCE}sync/", InstanceViewSet.as_view({"post": "sync"}), name="instance-sync"),
     path(f"{_INSTANCE}restart/", InstanceViewSet.as_view({"post": "restart"}), name="instance-restart"),
+    path(f"{_INSTANCE}changes/", ChangeViewSet.as_view({"get": "list"}), name="changes"),
     path(f"{_INSTANCE}subscription/", SubscriptionViewSet.as_view({"get": "retrieve"}), name="subscription"),
     path(
         f"{_INSTANCE}subscription/refresh/",
@@ -92,6 +95,8 @@ urlpatterns = [
         name="delivery-retry",
     ),
     path(f"{_INSTANCE}messages/", MessageViewSet.as_view({"post": "send"}), name="messages"),
+    path("alerts/", AlertViewSet.as_view({"get": "list"}), name="alerts"),
+    path("alerts/<int:pk>/", AlertViewSet.as_view({"get": "retrieve"}), name="alert"),
     path("events/", EventViewSet.as_view({"get": "list"}), name="events"),
     path("events/<int:pk>/", EventViewSet.as_view({"get": "retrieve"}), name="event"),
     path("events/<int:pk>/replay/", EventViewSet.as_view({"post": "replay"}), name="event-replay"),

@@ -18,7 +18,7 @@ from rest_framework.test import APIClient
 from rest_framework.views import APIView
 
 from django_vzaps.api.views.accounts import AccountViewSet
-from django_vzaps.models import Instance
+from django_vzaps.models import Alert, Instance
 from django_vzaps.testing import FakeVZaps
 from tests.admin import test_every_url as admin
 from tests.api.conftest import ClientWith, problem
@@ -47,6 +47,7 @@ def instance_with(*verbs: str) -> tuple[Permissions, ...]:
 VIEW_ACCOUNT: Final = (("view_account",),)
 VIEW_INSTANCE: Final = (("view_instance",),)
 VIEW_EVENT: Final = (("view_event",),)
+VIEW_ALERT: Final = (("view_alert",),)
 VIEW_OPERATION: Final = (("view_operation",),)
 #: Of somebody else.
 VIEW_BATCH: Final = (("view_batch",),)
@@ -73,6 +74,7 @@ ROUTES: Final[dict[tuple[str, str], Route]] = {
     ("instance", "DELETE"): Route(instance_with("delete"), query="despite_subscription=true"),
     ("instance-sync", "POST"): Route(instance_with("change")),
     ("instance-restart", "POST"): Route(instance_with("restart")),
+    ("changes", "GET"): Route((("view_instance", "view_instancechange"),)),
     ("subscription", "GET"): Route(VIEW_INSTANCE),
     ("subscription-refresh", "POST"): Route(instance_with("change", "bill")),
     ("subscribe", "POST"): Route(instance_with("bill")),
@@ -92,6 +94,8 @@ ROUTES: Final[dict[tuple[str, str], Route]] = {
     ("deliveries", "GET"): Route(instance_with("set_webhook")),
     ("delivery-retry", "POST"): Route(instance_with("set_webhook")),
     ("messages", "POST"): Route(instance_with("send"), {"phone": PHONE, "message": "Good morning"}),
+    ("alerts", "GET"): Route(VIEW_ALERT),
+    ("alert", "GET"): Route(VIEW_ALERT),
     ("events", "GET"): Route(VIEW_EVENT),
     ("event", "GET"): Route(VIEW_EVENT),
     ("event-replay", "POST"): Route((("view_event", "replay_event"),)),
@@ -141,6 +145,8 @@ IN_THE_ADMIN: Final[dict[tuple[str, str], tuple[str, ...]]] = {
     ("deliveries", "GET"): ("instance_deliveries",),
     ("delivery-retry", "POST"): ("instance_deliver_again",),
     ("messages", "POST"): ("instance_send",),
+    ("alerts", "GET"): ("alert_changelist",),
+    ("alert", "GET"): ("alert_change",),
     ("events", "GET"): ("event_changelist",),
     ("event", "GET"): ("event_change",),
     ("event-replay", "POST"): ("event_replay",),
@@ -190,6 +196,7 @@ def urls(instance: Instance) -> dict[str, str]:
         "log_id": "log_1",
         "public_id": batch(instance).public_id,
         "account": instance.account_id,
+        "alert": Alert.objects.create(kind="disconnected", instance=instance).pk,
         "event": event(instance).pk,
         "operation": unsettled_charge(instance).pk,
     }
@@ -344,12 +351,12 @@ def test_what_is_out_of_scope_does_not_exist(
     assert fake_vzaps.calls == []
 
     def listed() -> list[int]:
-        lists = ("instances", "events", "operations", "batches")
+        lists = ("instances", "alerts", "events", "operations", "batches")
         return [len(client.get(urls[name]).json()["results"]) for name in lists]
 
-    assert listed() == [0, 0, 0, 0]
+    assert listed() == [0] * 5
     Instance.objects.filter(pk=instance.pk).update(owner=User.objects.get())
-    assert listed() == [1, 1, 1, 1]
+    assert listed() == [1] * 5
     for key in ROUTES_IN_ORDER:
         assert ask(client, urls, key).status_code in ANSWERS, key
 

@@ -42,6 +42,7 @@ def test_an_instance_is_shown_with_where_its_facts_come_from(
         connected_at=NOON,
         connection_source="webhook",
         connection_asked_at=NOON,
+        connection_changed_at=NOON,
         owner=operator,
         labels={"floor": 2},
         url="https://app.vzaps.com/i/1",
@@ -73,6 +74,8 @@ def test_an_instance_is_shown_with_where_its_facts_come_from(
             "state": "stale",
             "source": "webhook",
             "confirmed_at": at,
+            "since": at,
+            "is_doubtful": False,
             "connected_at": at,
             "phone": "5511",
             "whatsapp_jid": "5511@s.whatsapp.net",
@@ -111,7 +114,9 @@ def test_what_is_not_known_is_null(api: APIClient, account: Account) -> None:
     shown = api.get(url(make(account, "new"))).json()
     assert (shown["subscription"], shown["webhook"], shown["owner"]) == (None, None, None)
     assert shown["connection"]["state"] == "unknown"
-    assert {value for name, value in shown["connection"].items() if name != "state"} == {None}
+    assert shown["connection"]["is_doubtful"] is False
+    facts = shown["connection"].items()
+    assert {value for name, value in facts if name not in ("state", "is_doubtful")} == {None}
 
 
 def test_the_list_leaves_out_what_is_gone_unless_asked(api: APIClient, account: Account) -> None:

@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from django_vzaps.models import Account, BatchItem, HandlerRun, Instance, Subscription, Webhook
+from django_vzaps.models import Account, Alert, BatchItem, HandlerRun, Instance, InstanceChange, Subscription, Webhook
 from django_vzaps.testing import FakeVZaps
 from tests.api.conftest import ROOT, ClientWith
 from tests.api.rows import batch, event, make, operation, scope_by_owner
@@ -23,6 +23,10 @@ LISTS: Final[dict[str, int]] = {
     "instances/": 2,
     "instances/?search=n&connection=connected&subscription=active&webhook=ok&owner=operator&ordering=-last_event_at": 2,
     "instances/?presence=all&page_size=500": 2,
+    "instances/{instance}/changes/": 2,
+    "instances/{instance}/changes/?field=name&source=api": 2,
+    "alerts/": 1,
+    "alerts/?instance={instance}&open=true&kind=disconnected": 2,
     "events/": 1,
     "events/?instance={instance}&state=failed&type=Message": 2,
     "events/?search=3EB0": 1,
@@ -38,6 +42,7 @@ ROWS: Final[dict[str, int]] = {
     "instances/{instance}/subscription/": 1,
     "instances/{instance}/session/": 1,
     "instances/{instance}/webhook/": 1,
+    "alerts/{alert}/": 1,
     "events/{event}/": 2,
     "operations/{operation}/": 1,
     "batches/{batch}/": 2,
@@ -58,13 +63,16 @@ def fill(count: int, owner: User) -> dict[str, Any]:
         Subscription.objects.create(instance=row, state="active")
         fine = {"desired_events": ["All"], "actual_events": ["All"], "checked_at": timezone.now()}
         Webhook.objects.create(instance=row, **fine)
+        told = Alert.objects.create(kind="disconnected", instance=row)
+        Alert.objects.create(kind="credentials_rejected", account=account)
+        InstanceChange.objects.create(instance=row, field="name", old="a", new="b", source="api")
         happened = event(row, state="failed", message_id="3EB0")
         HandlerRun.objects.create(event=happened, handler="shop.keep", state="failed")
         HandlerRun.objects.create(event=happened, handler="shop.count", state="done")
         first = batch(row, actor=owner)
         done = operation(row, actor=owner, settled_by=owner, batch=first)
         BatchItem.objects.update(operation=done)
-        names = {"instance": row.vzaps_id, "event": happened.pk, "operation": done.pk}
+        names = {"instance": row.vzaps_id, "alert": told.pk, "event": happened.pk, "operation": done.pk}
     made = batch(*Instance.objects.all(), state="waiting", actor=owner, retry_of=first)
     return names | {"batch": made.public_id}
 

@@ -17,10 +17,12 @@ from rest_framework.test import APIClient
 from django_vzaps.api.views.events import EventViewSet
 from django_vzaps.models import (
     Account,
+    Alert,
     BatchItem,
     Event,
     HandlerRun,
     Instance,
+    InstanceChange,
     Operation,
     Pairing,
     Subscription,
@@ -95,6 +97,11 @@ def hostile(urls: dict[str, str], instance: Instance) -> dict[str, str]:
         error=WORDS, request_id=WORDS[:255], parameters=WORST, answer=WORST, effect={"cancel_at": "2026-13-45T00:00"}
     )
     BatchItem.objects.update(detail=WORDS)
+    Alert.objects.update(kind=WORDS[:32], details=WORST)
+    InstanceChange.objects.create(instance=instance, field=WORDS[:32], source=WORDS[:16], old=WORST, new=WORDS)
+    InstanceChange.objects.create(
+        instance=instance, field="cancel_at", source="api", old="2026-13-45", new="9999-12-31T23:59:59-14:00"
+    )
     return urls
 
 

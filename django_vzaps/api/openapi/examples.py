@@ -23,6 +23,8 @@ CONNECTION: Final[dict[str, Any]] = {
     "state": "connected",
     "source": "api",
     "confirmed_at": "2026-11-25T11:58:03.120000Z",
+    "since": "2026-11-20T08:12:46.310000Z",
+    "is_doubtful": False,
     "connected_at": "2026-11-20T08:12:44Z",
     "phone": "491512345678",
     "whatsapp_jid": "491512345678@s.whatsapp.net",
@@ -135,6 +137,31 @@ EVENT_DETAIL: Final[dict[str, Any]] = EVENT | {
             "error": None,
         }
     ],
+}
+ALERT: Final[dict[str, Any]] = {
+    "id": 31,
+    "url": f"{_SITE}/alerts/31/",
+    "kind": "disconnected",
+    "is_open": True,
+    "title": "Front desk is disconnected",
+    "meaning": "The number neither sends nor receives.",
+    "advice": "Pair it again.",
+    "instance": INSTANCE_ID,
+    "instance_url": f"{_SITE}/instances/{INSTANCE_ID}/",
+    "account": None,
+    "account_url": None,
+    "since": "2026-11-25T11:40:00Z",
+    "raised_at": "2026-11-25T11:45:00.250000Z",
+    "resolved_at": None,
+}
+CHANGE: Final[dict[str, Any]] = {
+    "id": 2204,
+    "field": "connected",
+    "label": "connected",
+    "old": True,
+    "new": False,
+    "source": "webhook",
+    "at": "2026-11-25T11:40:00.120000Z",
 }
 BATCH: Final[dict[str, Any]] = {
     "id": BATCH_ID,

@@ -14,6 +14,7 @@ from rest_framework import serializers
 
 from django_vzaps.api.openapi import (
     accounts,
+    alerts,
     batches,
     billing,
     events,
@@ -39,7 +40,7 @@ _PREFIX: Final = "VZaps"
 _JSON: Final = "application/json"
 _ALL: Final = {
     view: actions
-    for module in (accounts, batches, billing, events, health, instances, operations, session, webhook)
+    for module in (accounts, alerts, batches, billing, events, health, instances, operations, session, webhook)
     for view, actions in module.DESCRIBED.items()
 }
 _ROOMS: Final[Mapping[str, str]] = {"delivery": "deliveries", "batch": "batches", "health": "health"}

@@ -9,7 +9,9 @@ from typing import Any, Final, NamedTuple
 from rest_framework.serializers import BaseSerializer
 
 from django_vzaps.api.serializers.accounts import AccountSerializer
+from django_vzaps.api.serializers.alerts import AlertSerializer
 from django_vzaps.api.serializers.batches import BatchItemSerializer, BatchSerializer, StartBatchSerializer
+from django_vzaps.api.serializers.changes import ChangeSerializer
 from django_vzaps.api.serializers.events import (
     EventSerializer,
     HandlerRunSerializer,
@@ -28,8 +30,10 @@ from django_vzaps.api.serializers.operations import DecisionSerializer, Operatio
 from django_vzaps.api.serializers.pairing import PairingSerializer
 from django_vzaps.events.replay import Skipped
 from django_vzaps.models import (
+    AlertKind,
     BatchItemState,
     BatchKind,
+    ChangedField,
     ConnectionSource,
     ConnectionState,
     EventSource,
@@ -58,16 +62,19 @@ def _of(values: type[Enum]) -> Closed:
 
 _EVENT_TYPE: Final = Closed("EventType", EVENT_TYPES)
 _BATCH_KIND: Final = _of(BatchKind)
+_SOURCE: Final = _of(ConnectionSource)
 _PHASE: Final = _of(OperationPhase)
 _LIMIT: Final = Closed("Limit", tuple(LimitsSerializer().fields))
 
 #: By serializer and field; of a list, what its items are.
 CLOSED: Final[Mapping[type[BaseSerializer[Any]], Mapping[str, Closed]]] = {
     AccountSerializer: {"credentials": Closed("CredentialsPlace", ("stored", "settings", "none"))},
+    AlertSerializer: {"kind": _of(AlertKind)},
     ApplyWebhookSerializer: {"events": _EVENT_TYPE},
     BatchItemSerializer: {"state": _of(BatchItemState)},
     BatchSerializer: {"kind": _BATCH_KIND},
-    ConnectionSerializer: {"state": _of(ConnectionState), "source": _of(ConnectionSource)},
+    ChangeSerializer: {"field": _of(ChangedField), "source": _SOURCE},
+    ConnectionSerializer: {"state": _of(ConnectionState), "source": _SOURCE},
     CreateInstanceSerializer: {"events": _EVENT_TYPE},
     DecisionSerializer: {"phase": _PHASE},
     EventSerializer: {"state": _of(EventState), "source": _of(EventSource)},

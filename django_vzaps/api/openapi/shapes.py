@@ -12,6 +12,7 @@ from rest_framework import serializers
 
 from django_vzaps.api.openapi.sets import COUNTED, Closed, set_of
 from django_vzaps.api.serializers.batches import PARAMETERS
+from django_vzaps.api.serializers.changes import ValueField
 from django_vzaps.api.serializers.fields import StrictSerializer
 from django_vzaps.api.serializers.health import HealthSerializer
 from django_vzaps.api.serializers.instances import LabelsField, WebhookSerializer, WebhookSideSerializer
@@ -55,6 +56,8 @@ def known(field: Any) -> dict[str, Any] | None:
             return {"type": "object", "properties": counts, "required": list(names)}
         case serializers.JSONField() if field.field_name in _OBJECTS:
             return {"type": "object", "additionalProperties": True}
+        case ValueField():
+            return {"description": "What it was, or became: a text, true or false, a list or an object; may be null."}
         case serializers.JSONField() if field.field_name == "answer":
             return {"description": "What VZaps answered, without secrets; null where it did not."}
         case serializers.SerializerMethodField() if field.field_name == "payload":

@@ -32,6 +32,12 @@ class ConnectionSerializer(serializers.Serializer[Any]):
     state = serializers.CharField(source="connection_state.value", read_only=True)
     source = KnownTextField(source="connection_source")  # type: ignore[assignment]
     confirmed_at = UTCDateTimeField(source="connection_asked_at")
+    since = UTCDateTimeField(source="connection_changed_at")
+    is_doubtful = serializers.BooleanField(
+        source="is_suspiciously_silent",
+        read_only=True,
+        help_text="It is called connected, but no event has come for much longer than is usual for it.",
+    )
     connected_at = UTCDateTimeField()
     phone = KnownTextField()
     whatsapp_jid = KnownTextField()
