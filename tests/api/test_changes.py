@@ -82,7 +82,8 @@ def test_the_history_is_filtered_paged_and_begins_with_the_newest(
     first = api.get(f"{ROOT}instances/{desk.vzaps_id}/changes/", {"field": "name", "page_size": 2}).json()
     changed(desk, "name", "3", "4")
     assert [row["new"] for row in api.get(first["next"]).json()["results"]] == ["1"]
-    for query in ({"field": "colour"}, {"source": "hearsay"}, {"instance": desk.vzaps_id}):
+    wrong: list[dict[str, str]] = [{"field": "colour"}, {"source": "hearsay"}, {"instance": desk.vzaps_id}]
+    for query in wrong:
         problem(api.get(f"{ROOT}instances/{desk.vzaps_id}/changes/", query), "invalid")
 
 
