@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from django.contrib import admin
 from django.db.models import QuerySet
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     _Admin = admin.ModelAdmin[Any]
 else:
     _Admin = admin.ModelAdmin
+
+
+LONGEST_TITLE: Final = 120
 
 
 class OpenFilter(admin.SimpleListFilter):
@@ -81,7 +84,7 @@ class AlertAdmin(ScopedAdmin, ReadOnlyAdmin):
     @admin.display(description=gettext_lazy("alert"))
     def what(self, alert: Alert) -> SafeString:
         """What is so."""
-        return display.in_brief(words.title(alert), display.LONGEST_DETAIL)
+        return display.in_brief(words.title(alert), LONGEST_TITLE)
 
     @admin.display(description=gettext_lazy("about"))
     def about(self, alert: Alert) -> SafeString | str:

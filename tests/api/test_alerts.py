@@ -75,6 +75,8 @@ def test_the_list_is_filtered_and_begins_with_the_newest(
 def test_a_scope_shows_those_about_what_one_sees(raised: dict[str, Alert], api_with: ClientWith, settings: Any) -> None:
     scope_by_owner(settings)
     client = api_with("view_alert")
+    # Of an account that one sees, and yet about somebody else's instance.
+    Alert.objects.filter(pk=raised["over"].pk).update(account=raised["account"].account)
     assert shown(client, raised) == []
     for alert in raised.values():
         problem(client.get(f"{LIST}{alert.pk}/"), "not-found")

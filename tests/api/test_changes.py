@@ -79,7 +79,7 @@ def test_the_history_is_filtered_paged_and_begins_with_the_newest(
     assert [row["new"] for row in history(api, desk)] == [False, "3", "2", "1"]
     assert [row["new"] for row in history(api, desk, field="name")] == ["3", "2", "1"]
     assert [row["new"] for row in history(api, desk, source="webhook")] == [False]
-    first = api.get(f"{ROOT}instances/{desk.vzaps_id}/changes/", {"field": "name", "page_size": 2}).json()
+    first = api.get(f"{ROOT}instances/{desk.vzaps_id}/changes/", {"field": "name", "page_size": "2"}).json()
     changed(desk, "name", "3", "4")
     assert [row["new"] for row in api.get(first["next"]).json()["results"]] == ["1"]
     wrong: list[dict[str, str]] = [{"field": "colour"}, {"source": "hearsay"}, {"instance": desk.vzaps_id}]

@@ -16,10 +16,14 @@ from django.urls import reverse
 from django.utils import timezone
 
 from django_vzaps.models import (
+    Account,
+    Alert,
+    AlertKind,
     Batch,
     BatchItem,
     BatchItemState,
     BatchKind,
+    ChangedField,
     ConnectionSource,
     Event,
     EventState,
@@ -29,6 +33,7 @@ from django_vzaps.models import (
     HealingOutcome,
     HealingRun,
     Instance,
+    InstanceChange,
     Operation,
     OperationKind,
     OperationOutcome,
@@ -89,6 +94,56 @@ def populate() -> None:
         _operations(instance, chance)
     _batch(instances)
     _healing(instances[0])
+    _alerts(instances)
+    _history(instances)
+
+
+def _alerts(instances: list[Instance]) -> None:
+    """Of each kind one, also about what a stranger named; and accounts that fail."""
+    now = timezone.now()
+    other = Account.objects.create(
+        name="Agência São Paulo",
+        failing_since=now - timedelta(hours=3),
+        failure_kind="credentials",
+        paused_until=now + timedelta(minutes=9),
+    )
+    of_account = (AlertKind.CREDENTIALS_REJECTED, AlertKind.ACCOUNT_UNREADABLE)
+    for number, kind in enumerate(AlertKind):
+        about: dict[str, Any] = {"account": other} if kind in of_account else {"instance": instances[-number // 2]}
+        since = now - timedelta(minutes=31 * number + 5)
+        over = {"resolved_at": now - timedelta(minutes=2)} if number % 4 == 3 else {}
+        Alert.objects.create(kind=kind, since=since, raised_at=since + timedelta(minutes=4), **about, **over)
+    Alert.objects.create(kind=AlertKind.EVENTS_WAITING)
+
+
+def _history(instances: list[Instance]) -> None:
+    """A change of every field, and a number that is silent for too long."""
+    now = timezone.now()
+    values: dict[str, tuple[Any, Any]] = {
+        ChangedField.CONNECTED: (True, False),
+        ChangedField.NAME: ("Front desk", HOSTILE),
+        ChangedField.LABELS: ({}, {"customer": "4711", HOSTILE: HOSTILE}),
+        ChangedField.CANCEL_AT: (None, str(now + timedelta(days=9))),
+        ChangedField.SUBSCRIPTION_STATE: ("active", "past_due"),
+        ChangedField.WEBHOOK_EVENTS: (["Message"], ["Message", "Connected", "Disconnected", "ReadReceipt"]),
+        ChangedField.WEBHOOK_HOST_AND_PATH: ("example.com/vzaps/webhook/********", "old.example.net/in"),
+        ChangedField.TOKEN: ("********", "********"),
+    }
+    for number, (field, (old, new)) in enumerate(values.items()):
+        for instance in (instances[0], instances[-1]):
+            at = now - timedelta(hours=5 * (len(values) - number))
+            source = ConnectionSource.WEBHOOK if field == ChangedField.CONNECTED else ConnectionSource.API
+            InstanceChange.objects.create(instance=instance, field=field, old=old, new=new, source=source, at=at)
+    silent = now - timedelta(hours=5)
+    Instance.objects.filter(pk=instances[0].pk).update(
+        connected=True,
+        connection_asked_at=now,
+        connection_source=ConnectionSource.API,
+        connection_changed_at=now - timedelta(days=2),
+        last_event_at=silent,
+        silent_since=silent,
+        usual_silence=timedelta(minutes=40),
+    )
 
 
 def _age(instances: list[Instance]) -> None:

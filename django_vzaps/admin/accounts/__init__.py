@@ -94,8 +94,7 @@ class AccountAdmin(StartsBatches):
         "attention_shown",
         "credentials",
         "last_sync",
-        "problem_in_brief",
-        "failing_shown",
+        "problems",
     ]
     search_fields = ["name"]
     list_per_page = 50
@@ -164,10 +163,13 @@ class AccountAdmin(StartsBatches):
         """What kept the last sync from being complete."""
         return display.from_outside(account.sync_error)
 
-    @admin.display(description=gettext_lazy("last sync error"))
-    def problem_in_brief(self, account: Account) -> SafeString | str:
-        """Its beginning, for the list."""
-        return display.in_brief(account.sync_error, 200) if account.sync_error else display.NOTHING
+    @admin.display(description=gettext_lazy("problems"))
+    def problems(self, account: Account) -> SafeString | str:
+        """Whether VZaps can be read for it, and the beginning of what the last sync said; for the list."""
+        error = display.in_brief(account.sync_error, display.LONGEST_DETAIL) if account.sync_error else ""
+        if account.failing_since is None:
+            return error or display.NOTHING
+        return format_html("{}<div>{}</div>", failing(account), error)
 
     @admin.display(description=gettext_lazy("reading VZaps"))
     def failing_shown(self, account: Account) -> SafeString | str:

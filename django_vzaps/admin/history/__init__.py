@@ -21,14 +21,14 @@ from django_vzaps.models import ChangedField, ConnectionSource, InstanceChange
 
 
 class ChangedFieldFilter(ChoicesFilter):
-    title = gettext_lazy("what")
+    title = gettext_lazy("what changed")
     parameter_name = "field"
     choices_class = ChangedField
     column = "field"
 
 
 class ChangeSourceFilter(ChoicesFilter):
-    title = gettext_lazy("known from")
+    title = gettext_lazy("source")
     parameter_name = "source"
     choices_class = ConnectionSource
     column = "source"
