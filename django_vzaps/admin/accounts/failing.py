@@ -34,4 +34,4 @@ def failing(account: Account) -> SafeString | str:
     if account.paused_until is None or not circuit.is_open(account):
         return words
     until = display.time_of(account.paused_until, display.moment(account.paused_until))
-    return format_html("{} {}", words, format_html(_("VZaps is left alone until {when}."), when=until))
+    return format_html("{} {}", words, format_html(_("VZaps is left alone until {when}"), when=until))

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy
@@ -37,10 +37,10 @@ class ChangeSourceFilter(ChoicesFilter):
 @admin.register(InstanceChange)
 class InstanceChangeAdmin(ScopedAdmin, ReadOnlyAdmin):
     change_list_template = "admin/django_vzaps/healingrun/change_list.html"
-    list_display = ("when", "instance_shown", "what", "before", "after", "known_from")
+    list_display = ("when", "instance_shown", "what", "before", "after", "source_shown")
     list_filter = (ChangedFieldFilter, ChangeSourceFilter)
     list_select_related = ("instance",)
-    fields = readonly_fields = ("instance", "what", "whole_before", "whole_after", "known_from", "at")
+    fields = readonly_fields = ("instance", "what", "whole_before", "whole_after", "source_shown", "at")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[InstanceChange]:
         """With the name of each instance, and without what VZaps last said of it."""
@@ -81,11 +81,20 @@ class InstanceChangeAdmin(ScopedAdmin, ReadOnlyAdmin):
         """What it became, whole."""
         return words.value(change.field, change.new, most=words.LONGEST_VALUE)
 
-    @admin.display(description=gettext_lazy("known from"))
-    def known_from(self, change: InstanceChange) -> SafeString:
+    @admin.display(description=gettext_lazy("source"))
+    def source_shown(self, change: InstanceChange) -> SafeString:
         """Who said so."""
         return words.source(change)
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[PageChangeList]:
         """The list that joins nothing to the rows before the page."""
         return PageChangeList
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        """Under the name of what changed, and of whose it is."""
+        change: InstanceChange | None = context.get("original")
+        if change is not None:
+            context |= {"title": self.what(change), "subtitle": str(change.instance)}
+        return super().render_change_form(request, context, *args, **kwargs)
