@@ -15,6 +15,7 @@ from django_vzaps.admin.instances import strip
 from django_vzaps.admin.paging import CappedPaginator
 from django_vzaps.models import (
     Account,
+    Alert,
     ConnectionState,
     Event,
     Instance,
@@ -36,7 +37,7 @@ def queries(client: Client, **query: str) -> int:
 
 QUERIES: list[dict[str, str]] = [
     {},
-    *({"connection": value} for value in ConnectionState.values),
+    *({"connection": value} for value in (*ConnectionState.values, "doubtful")),
     *({"billing": value} for value in ("trial_ending", "overdue", *SubscriptionState.values)),
     *({"webhook": value} for value in WebhookHealth.values),
     {"failed": "yes"},
@@ -68,6 +69,8 @@ def fill(account: Account, owner: User, count: int, *, name: str = "more") -> No
         hook(instance)
         event(instance, "failed")
         event(instance, "pending")
+        # What is open is counted with the strip, in no query of its own.
+        Alert.objects.create(kind="disconnected", instance=instance)
 
 
 def test_as_many_queries_for_many_rows_as_for_few(

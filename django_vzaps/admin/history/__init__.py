@@ -82,7 +82,7 @@ class InstanceChangeAdmin(ScopedAdmin, ReadOnlyAdmin):
         return words.value(change.field, change.new, most=words.LONGEST_VALUE)
 
     @admin.display(description=gettext_lazy("source"))
-    def source_shown(self, change: InstanceChange) -> SafeString:
+    def source_shown(self, change: InstanceChange) -> SafeString | str:
         """Who said so."""
         return words.source(change)
 

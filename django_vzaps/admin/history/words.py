@@ -29,9 +29,9 @@ def value(field: str, value: Any, *, most: int = display.LONGEST_NAME) -> SafeSt
     return display.in_brief(storable(_text(field, value)), most)
 
 
-def source(change: InstanceChange) -> SafeString:
+def source(change: InstanceChange) -> SafeString | str:
     """Who said so."""
-    return display.in_brief(display.label(ConnectionSource, change.source))
+    return display.from_outside(display.label(ConnectionSource, change.source))
 
 
 def _text(field: str, value: Any) -> str:
