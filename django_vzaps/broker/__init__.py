@@ -33,6 +33,9 @@ class Breaker:
 
 breaker: Final = Breaker(seconds=10)
 
+#: After so many seconds a task is dropped: where no worker was there for so long, the sweep has sent many like it.
+EXPIRES: Final = 3600
+
 
 def is_inline() -> bool:
     """Whether tasks are done in the process that asks for them, so that there is nobody to tell."""
@@ -61,6 +64,7 @@ def _sent(task: str, pk: int, **options: Any) -> bool:
                 retry=False,
                 ignore_result=True,
                 add_to_parent=False,
+                expires=EXPIRES,
                 **options,
             )
         except Exception as error:  # noqa: BLE001 - every transport has its own, and none of them is the sender's fault
