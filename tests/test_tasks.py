@@ -1,16 +1,40 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from celery import Task
+from django.utils import timezone
 
 from django_vzaps import schedules, services, tasks
-from django_vzaps.models import Account, Batch, Event, EventState, Instance
+from django_vzaps.events import MessageEvent, handlers, on
+from django_vzaps.models import (
+    Account,
+    Batch,
+    BatchItemState,
+    Event,
+    EventState,
+    HandlerRun,
+    HandlerRunState,
+    HealingRun,
+    Instance,
+)
+from django_vzaps.services import sync
 from django_vzaps.testing import FakeVZaps
+from tests.events.delivery_log import managed_instance
+from tests.known import account, fresh_clients, instance
+from tests.services.conftest import during
+
+__all__ = ["account", "fresh_clients", "instance"]
 
 pytestmark = pytest.mark.django_db
+
+
+def carried_out(fake: FakeVZaps, route: str) -> int:
+    """How often VZaps did that."""
+    return len([call for call in fake.calls_to(route) if call.carried_out])
 
 
 @pytest.fixture
@@ -130,6 +154,96 @@ def test_events_are_handled_by_the_drain_and_by_the_sweep() -> None:
         run()
         assert Event.objects.get(pk=stored.pk).state == EventState.DONE
     tasks.drain_instance(4711)
+
+
+@pytest.mark.parametrize(
+    "task", [tasks.sync_account, tasks.drain_instance, tasks.drain_bulk, tasks.confirm_connection, tasks.run_batch]
+)
+def test_a_task_for_a_row_that_is_gone_does_nothing(task: Task[Any, Any], fake_vzaps: FakeVZaps) -> None:
+    task(4711)
+    assert fake_vzaps.calls == []
+
+
+def test_nobody_asks_about_an_instance_that_is_gone_from_vzaps(fake_vzaps: FakeVZaps, instance: Instance) -> None:
+    Instance.objects.update(confirm_connection_at=timezone.now(), removed_at=timezone.now())
+    tasks.confirm_connection(instance.pk)
+    assert fake_vzaps.calls == []
+
+
+def test_two_drains_at_once_handle_an_event_once(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handlers, "_registered", {})
+    seen: list[int] = []
+
+    @on("Message")
+    def keep(event: MessageEvent) -> None:
+        seen.append(event.record.pk)
+        tasks.drain_instance(instance.pk)
+
+    stored = Event.objects.store(instance_id=instance.pk, type="Message", payload='{"type": "Message"}')
+    tasks.drain_instance(instance.pk)
+    run = HandlerRun.objects.get(handler__endswith="keep")
+    assert seen == [stored.pk]
+    assert (run.state, run.attempts) == (HandlerRunState.DONE, 1)
+
+
+def test_two_syncs_at_once_are_one_walk(
+    fake_vzaps: FakeVZaps, account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sync, "PAGE_SIZE", 2)
+    for name in "ABC":
+        fake_vzaps.add_instance(name=name)
+    during(fake_vzaps, "list", lambda *_call: tasks.sync_account(account.pk))
+    tasks.sync_account(account.pk)
+    assert len(fake_vzaps.calls_to("list")) == 2
+    assert Instance.objects.count() == 3
+
+
+def test_two_runs_of_a_batch_at_once_send_each_change_once(fake_vzaps: FakeVZaps, instance: Instance) -> None:
+    batch = Batch.objects.create(kind="restart", by_system=True, total=1)
+    batch.items.create(instance=instance)
+    between: list[str] = []
+
+    def second(*_call: object) -> None:
+        tasks.run_batch(batch.pk)
+        between.append(batch.items.get().state)
+
+    during(fake_vzaps, "restart", second)
+    tasks.run_batch(batch.pk)
+    assert between == [BatchItemState.RUNNING]
+    tasks.run_batch(batch.pk)
+    assert carried_out(fake_vzaps, "restart") == 1
+    assert Batch.objects.get().counts == {"succeeded": 1}
+
+
+def test_two_who_ask_about_a_connection_at_once_ask_once(fake_vzaps: FakeVZaps, instance: Instance) -> None:
+    Instance.objects.update(confirm_connection_at=timezone.now() - timedelta(seconds=1))
+    during(fake_vzaps, "session_status", lambda *_call: tasks.confirm_connection(instance.pk))
+    tasks.confirm_connection(instance.pk)
+    tasks.confirm_connection(instance.pk)
+    assert len(fake_vzaps.calls_to("session_status")) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_who_heal_at_once_take_each_delivery_in_once(fake_vzaps: FakeVZaps) -> None:
+    instance = managed_instance(fake_vzaps)
+    fake_vzaps.faults.webhooks.lose(2)
+    fake_vzaps.receive(instance.vzaps_id, "one")
+    fake_vzaps.receive(instance.vzaps_id, "two")
+    during(fake_vzaps, "logs_search", lambda *_call: tasks.heal_gaps())
+    tasks.heal_gaps()
+    assert Event.objects.count() == 2
+    assert sum(HealingRun.objects.values_list("recovered", flat=True)) == 2
+
+
+def test_a_second_sweep_and_a_second_prune_find_nothing_to_do(instance: Instance) -> None:
+    old = Event.objects.store(instance_id=instance.pk, type="Connected", payload='{"type": "Connected"}')
+    for _ in range(2):
+        tasks.sweep()
+    assert HandlerRun.objects.filter(event=old.pk).count() <= 1
+    Event.objects.update(received_at=timezone.now() - timedelta(days=1000))
+    for _ in range(2):
+        tasks.prune()
+    assert not Event.objects.exists()
 
 
 def test_a_batch_is_carried_out(fake_vzaps: FakeVZaps) -> None:

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
+from celery.exceptions import SoftTimeLimitExceeded
 from django.db import InterfaceError, OperationalError
 from django.db.models import Q
 from django.utils import timezone
@@ -111,7 +112,8 @@ def _handle_safely(record: Event, lease: Lease) -> datetime | None:
     """An event that cannot even be offered to handlers must not keep the ones behind it waiting for ever."""
     try:
         return _handle(record, lease)
-    except (LeaseLost, OperationalError, InterfaceError):
+    except (LeaseLost, OperationalError, InterfaceError, SoftTimeLimitExceeded):
+        # Outside of its handlers, none of them is the event's fault.
         raise
     except Exception:
         logger.exception("Event %s could not be handled", record.pk)

@@ -7,11 +7,13 @@ after all meets its copy there and only counts. What could not be recovered is t
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from celery.exceptions import SoftTimeLimitExceeded
 from django.db import models
 from django.db.models import Max
 from django.utils import timezone
@@ -40,6 +42,9 @@ logger = logging.getLogger("django_vzaps.events")
 
 #: What concerns one instance only; after anything else the rest of the account would fail as well.
 _ONE_INSTANCE: Final = (VZapsNotFoundError, VZapsPermissionError, VZapsValidationError)
+
+#: How long a task goes on to the next instance: less than until beat sends the next task, which goes on where it ended.
+SLICE_SECONDS: Final = 600.0
 
 #: VZaps' clock need not be ours, and what it failed to deliver it tried a while before.
 _SLACK: Final = timedelta(minutes=10)
@@ -70,19 +75,24 @@ def heal_all(
     accounts: list[Account] | None = None,
     *,
     vzaps_id: str | None = None,
+    seconds: float | None = None,
     progress: Callable[[Instance, HealingRun | None], None] | None = None,
 ) -> HealingSummary:
     """Look at the delivery log of every instance whose webhook is managed here, longest unseen first.
 
     An account that VZaps refuses, or whose calls fail for another reason than one instance, is left until the next
     time, as is one that is left alone because it fails; an error of our own with one instance is no reason to leave the
-    others. ``vzaps_id`` restricts it to one instance. ``progress`` is called after each instance with its report.
+    others. ``vzaps_id`` restricts it to one instance; after about ``seconds`` no further one is begun. ``progress`` is
+    called after each instance with its report.
     """
     summary = HealingSummary()
+    end = None if seconds is None else time.monotonic() + seconds
     if accounts is None:
         Account.objects.from_settings()
         accounts = list(Account.objects.filter(is_active=True))
-    for account in accounts:
+    for left, account in zip(range(len(accounts), 0, -1), accounts, strict=True):
+        # A share for each: who has many instances must not keep the others from their turn.
+        until = None if end is None else time.monotonic() + (end - time.monotonic()) / left
         wanted = managed().filter(account=account)
         pks = _in_turn(wanted if vzaps_id is None else wanted.filter(vzaps_id=vzaps_id))
         if pks and not circuit.may_ask(account):
@@ -97,14 +107,18 @@ def heal_all(
             _add(summary, run)
             if progress is not None:
                 progress(instance, run)
+            if isinstance(error, SoftTimeLimitExceeded):
+                raise error
             if error is None:
                 circuit.note_success(account)
-                continue
-            summary.failed += 1
+            else:
+                summary.failed += 1
             if isinstance(error, ServiceError):
                 circuit.note_failure(account, error.error or error, about_instance=True)
                 if not isinstance(error.error, _ONE_INSTANCE):
                     break
+            if until is not None and time.monotonic() >= until:
+                break
     return summary
 
 

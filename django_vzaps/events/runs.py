@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Sequence
 from typing import Final
 
+from celery.exceptions import SoftTimeLimitExceeded
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -48,7 +49,8 @@ def attempt(event: InboundEvent, handler: Handler, run: HandlerRun | None) -> Ha
     """Call the handler once and write down how it went; exceptions of the handler go no further.
 
     A run that is marked as started belongs to a process that died: of a transactional handler that was a failed
-    attempt, any other is left ``interrupted``. Raises :class:`LeaseLost` where another process took over.
+    attempt, any other is left ``interrupted``. The same goes for a handler that its task's time limit stops. Raises
+    :class:`LeaseLost` where another process took over.
     """
     if run is not None and run.state == HandlerRunState.STARTED:
         state = HandlerRunState.FAILED if handler.atomic else HandlerRunState.INTERRUPTED
@@ -71,11 +73,14 @@ def attempt(event: InboundEvent, handler: Handler, run: HandlerRun | None) -> Ha
         # A second attempt could send again what was sent.
         logger.warning("Handler %s for event %s ended in doubt: %s", handler.name, event.record.pk, error)
         return _mark(run, HandlerRunState.INTERRUPTED, began=began, error=_traceback())
-    except Exception:
+    except Exception as error:
         logger.exception("Handler %s failed for event %s, attempt %s", handler.name, event.record.pk, run.attempts)
         if handler.atomic and _is_committed(run):
             return run
-        return _mark(run, HandlerRunState.FAILED, began=began, error=_traceback())
+        # It did not fail by itself: how far it came outside is as little known as when its process dies.
+        is_cut_short = isinstance(error, SoftTimeLimitExceeded) and not handler.atomic
+        state = HandlerRunState.INTERRUPTED if is_cut_short else HandlerRunState.FAILED
+        return _mark(run, state, began=began, error=_traceback())
     # Reached outside: that it ended is true also where another process gave it up meanwhile.
     return _mark(run, HandlerRunState.DONE, began=began, over=(HandlerRunState.STARTED, HandlerRunState.INTERRUPTED))
 

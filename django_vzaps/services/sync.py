@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
+from celery.exceptions import SoftTimeLimitExceeded
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils import timezone
@@ -108,6 +109,10 @@ def sync_account(
         except (ReadFailed, NotConfigured) as error:
             Account.objects.filter(pk=account.pk).update(sync_error=storable(error))
             circuit.note_failure(account, error.error or error, about_instance=False)
+            raise
+        except SoftTimeLimitExceeded:
+            late = _("Walking VZaps' list took longer than a task may take. “manage.py vzaps_sync” has no time limit.")
+            Account.objects.filter(pk=account.pk).update(sync_error=storable(late))
             raise
         circuit.note_success(account)
         operations.settle_creates(account)
