@@ -15,11 +15,11 @@ So the task of a worker that dies is given to another one (``acks_late``, ``reje
 No task that kills its worker goes on doing so for ever: the next one finds the lease taken or the question put off, and
 what beat has sent expires.
 
-The limits end a process that hangs, before Redis gives its task to a second one (its visibility timeout is an hour). At
-the soft one a handler or an item of a batch is stopped, and the task ends as at the end of its slice; between the soft
-one and the hard one is time for what comes behind it. Celery enforces limits in processes only. In threads, the leases,
-the slices and the timeouts of HTTP remain: a handler that hangs keeps its thread until the worker is restarted, but
-not the events, which another worker takes over.
+The limits end a process that hangs before its broker takes it for dead: RabbitMQ does so after half an hour, Redis
+after an hour. At the soft one a handler or an item of a batch is stopped, and the task ends as at the end of its slice;
+between the soft one and the hard one is time for what comes behind it. Celery enforces limits in processes only. In
+threads, the leases, the slices and the timeouts of HTTP remain: a handler that hangs keeps its thread until the worker
+is restarted, but not the events, which another worker takes over.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _REPEATABLE: Final[dict[str, Any]] = {"ignore_result": True, "acks_late": True, 
 #: Seconds. A slice, a few questions to VZaps, or a handler of the project's.
 _SHORT: Final[dict[str, Any]] = {**_REPEATABLE, "soft_time_limit": 5 * 60, "time_limit": 8 * 60}
 #: What walks through everything there is.
-_LONG: Final[dict[str, Any]] = {**_REPEATABLE, "soft_time_limit": 30 * 60, "time_limit": 33 * 60}
+_LONG: Final[dict[str, Any]] = {**_REPEATABLE, "soft_time_limit": 25 * 60, "time_limit": 28 * 60}
 
 #: Seconds over which the probes of all accounts are spread.
 PROBES_SPREAD: Final = 30

@@ -22,6 +22,8 @@ PATIENCE = 60.0
 """Seconds in which everything must have been handled."""
 
 
+CELERY = ("-m", "celery", "--app", "tests.chaos.celery")
+
 CONCURRENCY = 2
 """Events that a worker handles at once: no more handlers can be interrupted by one blow."""
 
@@ -56,21 +58,24 @@ class Site:
         self.port = port
         self.url = f"http://{HOST}:{port}"
         self.environment = environment
-        celery = ("-m", "celery", "--app", "tests.chaos.celery")
+        self.processes: list[Process] = []
         self.web = self._process(
             "web",
             *("-m", "gunicorn", "django.core.wsgi:get_wsgi_application()", "--bind", f"{HOST}:{port}"),
             *("--workers", "2", "--threads", "4", "--no-control-socket", "--log-level", "warning"),
         )
-        self.worker = self._process(
-            "worker",
-            *(*celery, "worker", "--concurrency", str(CONCURRENCY), "--loglevel", "INFO"),
-            *("--without-gossip", "--without-mingle", "--without-heartbeat"),
-        )
-        self.beat = self._process("beat", *celery, "beat", "--loglevel", "INFO")
+        self.worker = self.add_worker("worker", "--concurrency", str(CONCURRENCY))
+        self.beat = self._process("beat", *CELERY, "beat", "--loglevel", "INFO")
+
+    def add_worker(self, name: str, *arguments: str) -> Process:
+        """A worker that is still to be started."""
+        quiet = ("--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "INFO")
+        return self._process(name, *CELERY, "worker", "--hostname", f"{name}@%h", *quiet, *arguments)
 
     def _process(self, name: str, *command: str) -> Process:
-        return Process(*python(*command), log=self.folder / f"{name}.log", environment=self.environment)
+        process = Process(*python(*command), log=self.folder / f"{name}.log", environment=self.environment)
+        self.processes.append(process)
+        return process
 
     def start(self, *processes: Process) -> None:
         """Start processes; events can be posted when this returns."""
@@ -95,7 +100,7 @@ class Site:
 
     def stop(self) -> None:
         """End everything at once, and show the end of each log."""
-        for process in (self.web, self.worker, self.beat):
+        for process in self.processes:
             process.kill()
         for log in sorted(self.folder.glob("*.log")):
             lines = log.read_text(errors="replace").splitlines()
