@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from queue import Empty
 
@@ -13,8 +14,9 @@ from django_vzaps import broker, schedules, tasks
 from django_vzaps.events import connection, doorbell
 from django_vzaps.schedules import TASK_ROUTES
 from django_vzaps.services.batches import running
+from tests.test_readme import PAGES, quoted, rows
 
-TASKS = {task.name for task in vars(tasks).values() if isinstance(task, Task)}
+TASKS = {task.name: task for task in vars(tasks).values() if isinstance(task, Task)}
 #: Those that another task sends, or the web.
 SENT_BY_NAME = (*doorbell.TASKS.values(), connection.TASK, running.TASK)
 
@@ -53,7 +55,7 @@ def waiting_in(app: Celery, queue: str) -> list[str]:
 
 
 def test_every_task_has_a_route() -> None:
-    assert TASK_ROUTES.keys() >= TASKS
+    assert TASK_ROUTES.keys() >= TASKS.keys()
 
 
 def test_what_beat_sends_has_a_route() -> None:
@@ -89,3 +91,28 @@ def test_what_nobody_fetches_for_an_hour_is_dropped(app: Celery) -> None:
         message = waiting.get(block=False)
         message.ack()
     assert message.headers["expires"] is not None
+
+
+def test_the_guide_names_each_queue_with_its_tasks_and_their_limits() -> None:
+    page = PAGES["docs/deployment.md"]
+    told = {quoted(queue)[0]: (set(quoted(names)), limits) for queue, names, _, limits in rows("Queues", page)}
+    assert {queue: {f"django_vzaps.{name}" for name in names} for queue, (names, _) in told.items()} == {
+        queue: {task for task, route in TASK_ROUTES.items() if route["queue"] == queue}
+        for queue in {route["queue"] for route in TASK_ROUTES.values()}
+    }
+    for task in TASKS.values():
+        limits = told[TASK_ROUTES[task.name]["queue"]][1]
+        assert f"{minutes(task.soft_time_limit)} / {minutes(task.time_limit)} minutes" in limits, task.name
+
+
+def minutes(limit: float | None) -> str:
+    assert limit is not None
+    return f"{limit / 60:g}"
+
+
+def test_the_guides_workers_listen_on_every_queue() -> None:
+    listened = re.findall(r"^celery .* -Q (\S+)", PAGES["docs/deployment.md"], re.MULTILINE)
+    assert {queue for queues in listened for queue in queues.split(",")} == {
+        "celery",
+        *(route["queue"] for route in TASK_ROUTES.values()),
+    }

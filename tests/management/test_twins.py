@@ -18,6 +18,7 @@ from django_vzaps.testing import FakeVZaps
 from tests.events.delivery_log import managed_instance
 from tests.known import instance
 from tests.management.conftest import Run
+from tests.test_readme import PAGES, quoted, rows
 
 __all__ = ["instance"]
 
@@ -42,6 +43,15 @@ def test_every_task_has_a_twin() -> None:
     assert TWINS.keys() >= TASKS
     assert TWINS.keys() == TASK_ROUTES.keys()
     assert {TWINS[task] for task in TASKS} <= get_commands().keys()
+
+
+def test_the_guide_names_each_task_with_its_twin() -> None:
+    told = {
+        f"django_vzaps.{task}": quoted(command)[0]
+        for names, command in rows("Without Celery", PAGES["docs/deployment.md"])
+        for task in quoted(names)
+    }
+    assert told == TWINS
 
 
 def test_what_beat_sends_is_done_by_a_command_without_arguments(run: Run, fake_vzaps: FakeVZaps) -> None:
