@@ -21,7 +21,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
 from django_vzaps import __version__
-from django_vzaps.models import Account, Subscription, Webhook
+from django_vzaps.models import Account, Alert, Subscription, Webhook
 from tests.api.rows import event, make, operation, unsettled_charge
 from tests.known import account
 
@@ -76,6 +76,8 @@ def test_each_value_is_what_the_database_says(scrape: Scrape, account: Account) 
     event(up, state="done")
     unsettled_charge(up)
     operation(up)
+    Alert.objects.create(kind="disconnected", instance=down, open_key="disconnected:1")
+    Alert.objects.create(kind="stale", instance=up, resolved_at=now)
     Account.objects.filter(pk=account.pk).update(synced_at=now - timedelta(seconds=600), sync_error="No answer.")
     Account.objects.create(name="new")
     Account.objects.create(name="asleep", is_active=False)
@@ -94,6 +96,7 @@ def test_each_value_is_what_the_database_says(scrape: Scrape, account: Account) 
         "vzaps_events_waiting": 2,
         "vzaps_events_failed": 1,
         "vzaps_operations_unsettled": 1,
+        "vzaps_alerts_open[disconnected]": 1,
         "vzaps_account_sync_failed[default]": 1,
     }
     assert ages == {
@@ -128,7 +131,7 @@ def test_what_is_shown_is_bounded_and_holds_nothing_of_vzaps(scrape: Scrape, acc
     shown = samples(answer)
     assert {sample.name for sample in shown} == set(names)
     assert all(re.fullmatch(r"vzaps_[a-z_]+[a-z]", name) for name in names)
-    assert {label for sample in shown for label in sample.labels} == {"account", "health", "state", "version"}
+    assert {label for sample in shown for label in sample.labels} == {"account", "health", "kind", "state", "version"}
     accounts = [sample.labels["account"] for sample in shown if sample.name == "vzaps_account_sync_age_seconds"]
     assert accounts == ["default", *(f"shop {number:03}" for number in range(99))]
 
@@ -145,7 +148,7 @@ def test_as_many_queries_for_many_rows_as_for_few(scrape: Scrape, account: Accou
         ) as queries:
             scrape()
         counts.append(len(queries))
-    assert counts == [7, 7]
+    assert counts == [8, 8]
 
 
 def test_whatever_the_scope_the_site_is_shown_as_a_whole(scrape: Scrape, account: Account, settings: Any) -> None:

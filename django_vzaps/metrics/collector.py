@@ -52,6 +52,7 @@ class SiteCollector(Collector):
             f"Operations whose end is not known, counted up to {health.COUNTED}.",
             found["unsettled_operations"],
         )
+        yield _by("kind", "vzaps_alerts_open", "Alerts whose reason still holds, by kind.", found["open_alerts"])
         syncs = found["syncs"][:ACCOUNTS]
         first = f"for the first {ACCOUNTS} active accounts by name."
         yield _by(

@@ -13,6 +13,8 @@ from django.utils import timezone
 from django_vzaps import conf, scope
 from django_vzaps.models import (
     Account,
+    Alert,
+    AlertKind,
     ConnectionState,
     Event,
     EventState,
@@ -26,6 +28,7 @@ from django_vzaps.models import (
     WebhookHealth,
 )
 from django_vzaps.models.webhook import FAILING_FOR
+from django_vzaps.services.alerts.visibility import visible
 
 #: More than this are not counted: a probe must not take longer the more there are.
 COUNTED: Final = 10_000
@@ -44,6 +47,7 @@ def summary(user: Any) -> dict[str, Any]:
         "backlog": _backlog(events, now),
         "failed_events": _count(events.filter(state=EventState.FAILED)),
         "unsettled_operations": _count(operations.filter(_UNSETTLED)),
+        "open_alerts": _alerts(user),
         "syncs": [
             {"account": name, "synced_at": synced_at, "age": _age(synced_at, now), "error": error or None}
             for name, synced_at, error in _accounts(user).values_list("name", "synced_at", "sync_error")
@@ -62,6 +66,7 @@ def failing(found: Mapping[str, Any], limits: Mapping[str, int]) -> dict[str, fl
         "max_backlog_age": backlog["age"] or 0,
         "max_disconnected": connections[ConnectionState.DISCONNECTED] + connections[ConnectionState.STALE],
         "max_failed_events": found["failed_events"],
+        "max_open_alerts": sum(found["open_alerts"].values()),
         "max_sync_age": max(ages, default=math.inf),
         "max_unsettled": found["unsettled_operations"],
         "max_untried_age": backlog["untried_age"] or 0,
@@ -122,6 +127,11 @@ def _accounts(user: Any) -> QuerySet[Account]:
         return accounts
     # Other tenants' accounts are not even named.
     return accounts.filter(Exists(scope.limited(user, Instance.objects.all()).filter(account=OuterRef("pk"))))
+
+
+def _alerts(user: Any) -> dict[str, int]:
+    found = visible(user, Alert.objects.open()).order_by().values_list("kind").annotate(count=Count("pk"))
+    return dict.fromkeys(AlertKind.values, 0) | dict(found)
 
 
 def _count(rows: QuerySet[Any]) -> int:

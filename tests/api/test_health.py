@@ -81,7 +81,8 @@ def test_each_count_is_how_many_the_list_shows(site: list[Instance], api: APICli
 
 def test_nothing_at_all_is_well(api: APIClient) -> None:
     shown = api.get(URL, {"max_backlog_age": 1, "max_disconnected": 0}).json()
-    assert (shown["status"], shown["backlog"]) == ("ok", {"waiting": 0, "oldest_at": None, "age": None})
+    nothing = {"waiting": 0, "oldest_at": None, "age": None, "untried_age": None}
+    assert (shown["status"], shown["backlog"]) == ("ok", nothing)
     assert shown["syncs"] == []
 
 

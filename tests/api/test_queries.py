@@ -46,8 +46,8 @@ ROWS: Final[dict[str, int]] = {
     "events/{event}/": 2,
     "operations/{operation}/": 1,
     "batches/{batch}/": 2,
-    "health/": 7,
-    "health/?max_unsettled=1000&max_backlog_age=100000": 7,
+    "health/": 8,
+    "health/?max_unsettled=1000&max_backlog_age=100000": 8,
 }
 
 

@@ -48,6 +48,7 @@ def test_it_says_how_it_goes(up: Instance, run: Run, fake_vzaps: FakeVZaps) -> N
         "Instances: 1 connected, 1 disconnected.",
         "Webhooks: 0.",
         "Subscriptions: 1 active.",
+        "Open alerts: 0.",
         "Events: 1 waiting, 0 failed.",
         "Operations whose end is not known: 0.",
         "default: synced 60 s ago.",

@@ -92,6 +92,7 @@ CLOSED: Final[Mapping[type[BaseSerializer[Any]], Mapping[str, Closed]]] = {
 #: The keys of what counts by state.
 COUNTED: Final[Mapping[str, Sequence[str]]] = {
     "connections": ConnectionState.values,
+    "open_alerts": AlertKind.values,
     "subscriptions": SubscriptionState.values,
     "webhooks": WebhookHealth.values,
 }

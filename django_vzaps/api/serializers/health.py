@@ -15,10 +15,12 @@ _COUNT: dict[str, Any] = {"min_value": 0, "max_value": 10**9, "required": False}
 class LimitsSerializer(StrictSerializer):
     """What is no longer well: where one is passed, the answer is 503 and names it. Times are in seconds."""
 
+    max_untried_age = serializers.IntegerField(**_SECONDS)
     max_backlog_age = serializers.IntegerField(**_SECONDS)
     max_sync_age = serializers.IntegerField(**_SECONDS)
     max_disconnected = serializers.IntegerField(**_COUNT)
     max_failed_events = serializers.IntegerField(**_COUNT)
+    max_open_alerts = serializers.IntegerField(**_COUNT)
     max_unsettled = serializers.IntegerField(**_COUNT)
 
 
@@ -28,6 +30,7 @@ class BacklogSerializer(serializers.Serializer[Any]):
     waiting = serializers.IntegerField(read_only=True)
     oldest_at = UTCDateTimeField()
     age = serializers.FloatField(read_only=True, allow_null=True)
+    untried_age = serializers.FloatField(read_only=True, allow_null=True)
 
 
 class AccountSyncSerializer(serializers.Serializer[Any]):
@@ -50,4 +53,5 @@ class HealthSerializer(serializers.Serializer[Any]):
     backlog = BacklogSerializer(read_only=True)
     failed_events = serializers.IntegerField(read_only=True)
     unsettled_operations = serializers.IntegerField(read_only=True)
+    open_alerts = serializers.DictField(child=serializers.IntegerField(), read_only=True)
     syncs = AccountSyncSerializer(many=True, read_only=True)

@@ -14,7 +14,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from django_vzaps.models import ConnectionState, SubscriptionState, WebhookHealth
+from django_vzaps.models import AlertKind, ConnectionState, SubscriptionState, WebhookHealth
 from django_vzaps.services import health
 
 #: Seconds. An event is offered to its handlers at once, and accounts are synced every five minutes: three were missed.
@@ -61,6 +61,11 @@ _LIMITS: Final = {
         advice=gettext_lazy(
             "Their pages in the admin say why. Correct that, then run manage.py vzaps_replay --state failed."
         ),
+    ),
+    "max_open_alerts": _Limit(
+        option=gettext_lazy("Alerts that may be open."),
+        passed=gettext_lazy("Open alerts: %(value)s (limit: %(limit)s)."),
+        advice=gettext_lazy("manage.py vzaps_alerts lists them, and where each is put right."),
     ),
     "max_unsettled": _Limit(
         option=gettext_lazy("Operations whose end may not be known."),
@@ -111,6 +116,7 @@ class Command(BaseCommand):
             (_("Instances: %(counts)s."), ConnectionState, found["connections"]),
             (_("Webhooks: %(counts)s."), WebhookHealth, found["webhooks"]),
             (_("Subscriptions: %(counts)s."), SubscriptionState, found["subscriptions"]),
+            (_("Open alerts: %(counts)s."), AlertKind, found["open_alerts"]),
         ):
             self.stdout.write(line % {"counts": _in_words(counts, states)})
         self.stdout.write(
