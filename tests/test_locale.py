@@ -25,7 +25,7 @@ from django.utils.translation import override
 import django_vzaps
 from django_vzaps import services
 from django_vzaps.client import VZapsValidationError
-from django_vzaps.models import Account, Instance
+from django_vzaps.models import Account, Alert, AlertKind, Instance
 from django_vzaps.services.clients import forget_clients
 from django_vzaps.services.errors import in_words
 from django_vzaps.testing import FakeVZaps
@@ -244,6 +244,33 @@ def test_the_page_before_a_charge(instance: Instance, language: str, phrases: li
     for phrase in phrases:
         assert phrase in page
     assert english_on(page, language) == set()
+
+
+@pytest.mark.parametrize(
+    ("language", "phrases"),
+    [
+        ("pt_BR", ["<h1>Alertas</h1>", "Sobre", "Emitido", "Resolvido", "o site inteiro", "aberto"]),
+        ("es", ["<h1>Alertas</h1>", "Sobre", "Emitida", "Resuelta", "todo el sitio", "abierta"]),
+    ],
+)
+def test_the_list_of_alerts(db: None, language: str, phrases: list[str]) -> None:
+    Alert.objects.create(kind=AlertKind.EVENTS_WAITING)
+    page = page_in(language, "alert_changelist")
+    for phrase in phrases:
+        assert phrase in page
+    assert english_on(page, language) == set()
+
+
+@pytest.mark.parametrize(
+    ("language", "line"),
+    [("pt-br", "Instâncias por conexão: nunca pareado (1)."), ("es", "Instancias por conexión: sin vincular (1).")],
+)
+def test_a_count_does_not_bend_the_word_for_a_state(
+    instance: Instance, language: str, line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with override(language):
+        call_command("vzaps_health")
+    assert line in capsys.readouterr().out.splitlines()
 
 
 def test_english_is_noticed(instance: Instance) -> None:

@@ -86,7 +86,7 @@ class AlertAdmin(ScopedAdmin, ReadOnlyAdmin):
         """What is so."""
         return display.in_brief(words.title(alert), LONGEST_TITLE)
 
-    @admin.display(description=gettext_lazy("about"))
+    @admin.display(description=pgettext_lazy("alert", "about"))
     def about(self, alert: Alert) -> SafeString | str:
         """What it is about, as the way to where it is put right."""
         row = alert.instance or alert.account

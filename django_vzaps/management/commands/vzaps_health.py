@@ -153,5 +153,9 @@ def _dashed(name: str) -> str:
 
 
 def _in_words(counts: Mapping[str, int], states: type[TextChoices]) -> str:
-    known = [f"{counts[state.value]} {state.label}" for state in states if counts[state.value]]
+    known = [
+        _("%(count)s %(state)s") % {"count": counts[state.value], "state": state.label}
+        for state in states
+        if counts[state.value]
+    ]
     return ", ".join(known) or "0"

@@ -205,7 +205,8 @@ def _unreadable(alert: Alert) -> str:
         FailureKind.RATE_LIMITED: _("VZaps says that it is asked too often."),
         FailureKind.FAILED: _("VZaps answers with errors."),
     }.get(str(_detail(alert, "failure")), _("VZaps refuses to answer."))  # type: ignore[call-overload]
-    return f"{said} {_('What is shown of the instances of the account grows old; nothing is told of each of them.')}"
+    follows = _("What is shown of the instances of the account grows old; nothing is told of each of them.")
+    return f"{said} {follows}"
 
 
 def _detail(alert: Alert, name: str) -> Any:
