@@ -318,6 +318,17 @@ def test_details_are_said_in_words(kind: str, details: dict[str, Any], said: str
     assert said in alerts.meaning(an_alert(kind, **details))
 
 
+def test_credentials_are_put_right_where_they_are_kept(settings: Any) -> None:
+    stored = an_alert("credentials_rejected", failure="credentials")
+    Account.objects.filter(pk=stored.account_id).update(client_token="token", client_secret="secret")
+    stored.refresh_from_db()
+    assert alerts.advice(stored).startswith("Enter the client token")
+    in_settings = Alert.objects.create(kind="credentials_rejected", account=Account.objects.from_settings())
+    assert alerts.advice(in_settings).startswith("Correct CLIENT_TOKEN and CLIENT_SECRET in the settings")
+    tell(settings, ACCOUNT_NAME="another")
+    assert alerts.advice(in_settings).startswith("Enter the client token")
+
+
 def test_failed_events_lead_to_the_list_of_them() -> None:
     alert = an_alert("events_failing", failed_events=3)
     assert alerts.link(alert) == f"/admin/django_vzaps/event/?instance__id__exact={alert.instance_id}&state=failed"

@@ -101,13 +101,16 @@ def advice(alert: Alert) -> str:
                 return _("See in the delivery log why VZaps could not deliver, and take in what was lost: vzaps_heal.")
             return _("Look at the error on an event's page, correct the handler, and replay what failed.")
         case AlertKind.EVENTS_WAITING:
-            return _("See whether the Celery workers and the broker run. Nothing is lost meanwhile.")
+            return _(
+                "See whether the Celery workers and the broker run; without Celery, whether cron runs vzaps_sweep. "
+                "Nothing is lost meanwhile."
+            )
         case AlertKind.SUBSCRIPTION_ENDING:
             return _("If the number is still needed, resume the subscription, or subscribe again after its end.")
         case AlertKind.SUBSCRIPTION_PAST_DUE:
             return _("See to the payment in VZaps' web app, then press “Check now”.")
         case AlertKind.CREDENTIALS_REJECTED:
-            return _("Enter the client token and the client secret that VZaps' web app shows in the area “Security”.")
+            return _credentials(alert)
         case AlertKind.ACCOUNT_UNREADABLE:
             return _("See whether VZaps is reachable from this site. It is tried again by itself.")
         case _:
@@ -207,6 +210,16 @@ def _unreadable(alert: Alert) -> str:
     }.get(str(_detail(alert, "failure")), _("VZaps refuses to answer."))  # type: ignore[call-overload]
     follows = _("What is shown of the instances of the account grows old; nothing is told of each of them.")
     return f"{said} {follows}"
+
+
+def _credentials(alert: Alert) -> str:
+    account = alert.account
+    if account is not None and account.credentials_in_settings and account.name == conf.current().account_name:
+        return _(
+            "Correct CLIENT_TOKEN and CLIENT_SECRET in the settings, and restart web and workers. VZaps' web app shows "
+            "both in the area “Security”."
+        )
+    return _("Enter the client token and the client secret that VZaps' web app shows in the area “Security”.")
 
 
 def _detail(alert: Alert, name: str) -> Any:
