@@ -69,7 +69,7 @@ class AlertKindFilter(ChoicesFilter):
 class AlertAdmin(ScopedAdmin, ReadOnlyAdmin):
     change_form_template = "admin/django_vzaps/alert/change_form.html"
     change_list_template = "admin/django_vzaps/healingrun/change_list.html"
-    list_display = ("what", "about", "since_shown", "raised", "resolved")
+    list_display = ("what", "since_shown", "about", "raised", "resolved")
     list_filter = (OpenFilter, AlertKindFilter)
     list_select_related = ("instance", "account")
     fields = readonly_fields = ("kind_shown", "about", "since", "raised_at", "resolved_at", "told_at", "told_over_at")
@@ -129,7 +129,8 @@ class AlertAdmin(ScopedAdmin, ReadOnlyAdmin):
                 "said": {
                     "tone": "bad" if alert.is_open else "good",
                     "headline": words.title(alert),
-                    "meaning": words.meaning(alert),
+                    "outcome": "" if alert.is_open else words.outcome(alert),
+                    "meaning": words.meaning(alert) if alert.is_open else "",
                     "advice": words.advice(alert) if alert.is_open else "",
                     "link": words.link(alert),
                 },

@@ -78,7 +78,7 @@ class Alert(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"#{self.pk} {self.kind}"
+        return f"#{self.pk} {self.kind_label}"
 
     @property
     def is_open(self) -> bool:

@@ -83,7 +83,19 @@ def test_the_page_of_one_says_what_it_means_and_what_to_do(
     assert f'<a href="{words.link(raised["down"])}">Go where it is put right</a>' in html
     over = text_of(browser.get(page("alert_change", raised["over"].pk)))
     assert "It is over." in over
+    assert "It neither sends nor receives." not in over
     assert "Pair <it> again." not in over
+    assert f"#{raised['over'].pk} webhook differs" in over
+
+
+def test_the_page_of_what_is_over_says_why_where_that_is_no_good_news(
+    browser: Client, raised: dict[str, Alert]
+) -> None:
+    Instance.objects.update(removed_at=timezone.now())
+    assert "It is over. The instance is gone from VZaps." in text_of(
+        browser.get(page("alert_change", raised["over"].pk))
+    )
+    assert "The instance is gone from VZaps." not in text_of(browser.get(page("alert_change", raised["down"].pk)))
 
 
 def test_a_strangers_words_in_a_title_stay_words(
