@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Final
 
@@ -36,6 +37,8 @@ TWINS: Final = {
     "django_vzaps.probe_account": "vzaps_probe",
     "django_vzaps.check_alerts": "vzaps_alerts",
 }
+#: How often a line of a crontab runs that begins so.
+SECONDS: Final = {"*": 60, "*/5": 300, "*/15": 900, "0": 3600}
 TASKS: Final = {task.name for task in vars(tasks).values() if isinstance(task, Task)}
 
 
@@ -52,6 +55,13 @@ def test_the_guide_names_each_task_with_its_twin() -> None:
         for task in quoted(names)
     }
     assert told == TWINS
+
+
+def test_the_guides_crontab_runs_each_command_as_often_as_beat_would() -> None:
+    lines = re.findall(r"^(\S+) +\* \* \* \* .* manage\.py (\w+)$", PAGES["docs/deployment.md"], re.MULTILINE)
+    told = {command: SECONDS[minutes] for minutes, command in lines}
+    by_beat = {TWINS[entry["task"]]: entry["schedule"] for entry in BEAT_SCHEDULE.values()}
+    assert told == by_beat | {"vzaps_batches": 60}
 
 
 def test_what_beat_sends_is_done_by_a_command_without_arguments(run: Run, fake_vzaps: FakeVZaps) -> None:

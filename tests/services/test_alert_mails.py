@@ -319,9 +319,8 @@ def test_details_are_said_in_words(kind: str, details: dict[str, Any], said: str
 
 
 def test_credentials_are_put_right_where_they_are_kept(settings: Any) -> None:
-    stored = an_alert("credentials_rejected", failure="credentials")
-    Account.objects.filter(pk=stored.account_id).update(client_token="token", client_secret="secret")
-    stored.refresh_from_db()
+    account = an_account(client_token="token", client_secret="secret")
+    stored = Alert.objects.create(kind="credentials_rejected", account=account)
     assert alerts.advice(stored).startswith("Enter the client token")
     in_settings = Alert.objects.create(kind="credentials_rejected", account=Account.objects.from_settings())
     assert alerts.advice(in_settings).startswith("Correct CLIENT_TOKEN and CLIENT_SECRET in the settings")
