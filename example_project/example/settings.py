@@ -107,7 +107,12 @@ VZAPS: dict[str, Any] = {
         os.environ.get("VZAPS_ENCRYPTION_KEYS") or kept(VAR / "encryption_key", lambda: Fernet.generate_key().decode())
     ).split(","),
     "READ_ONLY": os.environ.get("VZAPS_READ_ONLY") == "1",
+    "ALERT_RECIPIENTS": ["ops@example.com"],
 }
+
+# Mails about alerts are files to look at: nothing leaves this machine.
+EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
+EMAIL_FILE_PATH = VAR / "mails"
 
 CELERY_BROKER_URL = os.environ.get("CELERY_BROKER_URL", "filesystem://localhost")
 if CELERY_BROKER_URL.startswith("filesystem:"):  # Needs no server: each message is a file.

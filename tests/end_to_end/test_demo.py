@@ -49,6 +49,11 @@ def test_the_main_job_from_the_first_click_to_ctrl_c(demo: Demo) -> None:
     assert "Made elsewhere" in admin.open(f"{INSTANCES}?q=Made+elsewhere").text
     assert "wrong" not in demo.manage("vzaps_check")
 
+    assert "Billing Centro: subscription is past due" in demo.manage("vzaps_alerts")
+    mails = Path(demo.environment["EXAMPLE_VAR"], "mails")
+    assert f"are files in {mails}" in demo.log.read_text()
+    assert any("Billing Centro: subscription is past due" in mail.read_text() for mail in mails.iterdir())
+
     demo.stop(signal.SIGINT)
     assert "Traceback" not in demo.log.read_text()
 

@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from django_vzaps.models import Event, EventState, Instance
+from django_vzaps.models import (
+    Alert,
+    AlertKind,
+    ChangedField,
+    Event,
+    EventState,
+    Instance,
+    InstanceChange,
+    ReportedState,
+)
 from django_vzaps.testing import FakeVZaps
 from tests.end_to_end.populate import HOSTILE, populated
 from tests.end_to_end.site import Manage, log_in
@@ -30,6 +39,9 @@ PAGES: Final = {
     "console-batch": ("batch/2/change/", "progress"),
     "console-billing": ("instance/{unpaid}/subscribe/", "text=WILL CHARGE A CARD"),
     "console-webhook": ("instance/{drifted}/webhook/", "#content form"),
+    "console-alerts": ("alert/", "text=is disconnected"),
+    "console-alert": ("alert/{alert}/change/", "text=Go where it is put right"),
+    "console-history": ("instance/{changed}/change/#newest-changes", "text=All changes of this instance"),
 }
 
 
@@ -43,7 +55,16 @@ def tame() -> None:
     failed = Event.objects.filter(state=EventState.FAILED, type="Message").earliest("pk")
     unpaid = Instance.objects.filter(subscription__state="trialing").earliest("pk")
     drifted = Instance.objects.filter(webhook__is_drifted=True).earliest("pk")
-    print(json.dumps({"failed": failed.pk, "unpaid": unpaid.pk, "drifted": drifted.pk}))  # noqa: T201
+    InstanceChange.objects.filter(field=ChangedField.CONNECTED).update(old=False, new=True)
+    InstanceChange.objects.filter(field=ChangedField.NAME).update(new="Support Centro")
+    InstanceChange.objects.filter(field=ChangedField.LABELS).update(new={"team": "support"})
+    changed = InstanceChange.objects.earliest("pk")
+    Alert.objects.filter(kind=AlertKind.EVENTS_WAITING).delete()
+    alert = Alert.objects.get(kind=AlertKind.DISCONNECTED)
+    alert.instance = Instance.objects.filter(reported_state=ReportedState.DISCONNECTED).earliest("pk")
+    alert.save(update_fields=["instance"])
+    rows = {"failed": failed, "unpaid": unpaid, "drifted": drifted, "changed": changed.instance, "alert": alert}
+    print(json.dumps({name: row.pk for name, row in rows.items()}))  # noqa: T201
 
 
 @pytest.fixture(scope="module")

@@ -41,10 +41,12 @@ What to try:
   1. In the admin add an instance, and subscribe it.
   2. Open its pairing page and show the QR code. On the phones page press "Scan": it is connected.
   3. On its phone page write "ping". It arrives as an event in the admin, and "pong" comes back.
-  4. Create an instance elsewhere: with VZaps' SDK at {fake}, client token
+  4. Press "Unlink this device" there. The admin shows it as disconnected at once, and three minutes
+     later as an alert; mails about alerts are files in {mails}
+  5. Create an instance elsewhere: with VZaps' SDK at {fake}, client token
      {token} and client secret {secret}. Then run
      {sync}
-  5. Ask as a program does:
+  6. Ask as a program does:
      curl -H "Authorization: Token {program}" {site}/api/vzaps/instances/
 
 Every start begins afresh. Ctrl-C stops everything.
@@ -100,10 +102,11 @@ class Command(BaseCommand):
             "token": CREDENTIALS["client_token"],
             "secret": CREDENTIALS["client_secret"],
             "sync": sync,
+            "mails": shown(VAR / "mails"),
         }
 
 
-def shown(path: str) -> str:
+def shown(path: str | Path) -> str:
     """``path`` as one would type it here."""
     here = Path.cwd()
     found = Path(path).absolute()
@@ -142,7 +145,8 @@ def begin_afresh() -> None:
     if isinstance(name, Path):  # The site's own file, not one that DATABASE_URL names.
         for path in name.parent.glob(f"{name.name}*"):
             path.unlink()
-    shutil.rmtree(VAR / "broker", ignore_errors=True)
+    for folder in ("broker", "mails"):
+        shutil.rmtree(VAR / folder, ignore_errors=True)
     for folder in ("queue", "control"):
         (VAR / "broker" / folder).mkdir(parents=True)
 
