@@ -140,6 +140,7 @@ class InstanceFilters(filters.FilterSet):
     account = KeyFilter(field_name="account_id")
     owner = TextFilter(method="owned", label="The user's name.")
     connection = OneOfFilter(ConnectionState.values, method="connected")
+    is_doubtful = OneOfFilter(["true", "false"], method="doubtful")
     subscription = OneOfFilter(SubscriptionState.values, field_name="subscription__state")
     webhook = OneOfFilter(WebhookHealth.values, method="in_health")
     presence = OneOfFilter(["present", "gone", "all"], method="is_present")
@@ -167,6 +168,11 @@ class InstanceFilters(filters.FilterSet):
     def connected(self, rows: Any, name: str, value: str) -> QuerySet[Instance]:
         """Those in a state of connection."""
         return rows.in_connection_state(value)  # type: ignore[no-any-return]
+
+    def doubtful(self, rows: Any, name: str, value: str) -> QuerySet[Instance]:
+        """Those that are silent for too long to be believed connected; or the others."""
+        silent = rows.suspiciously_silent()
+        return silent if value == "true" else rows.exclude(pk__in=silent.values("pk"))  # type: ignore[no-any-return]
 
     def in_health(self, rows: QuerySet[Instance], name: str, value: str) -> QuerySet[Instance]:
         """Those whose webhook is so."""

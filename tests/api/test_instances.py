@@ -139,6 +139,10 @@ def test_the_list_is_filtered(api: APIClient, account: Account, operator: User) 
     Webhook.objects.create(instance=down, checked_at=now)
     assert ids(api, connection="connected") == ids(api, owner="operator") == ids(api, subscription="unpaid") == ["up"]
     assert ids(api, connection="stale") == ["stale"]
+    assert ids(api, is_doubtful="true") == []
+    Instance.objects.filter(pk=up.pk).update(last_event_at=old, silent_since=old)
+    assert ids(api, is_doubtful="true", connection="connected") == ["up"]
+    assert "up" not in ids(api, is_doubtful="false")
     assert ids(api, connection="disconnected") == ids(api, webhook="not_set") == ["down"]
     assert ids(api, webhook="drifted") == ids(api, account=account.pk) == ["up"]
     assert ids(api, account=other.pk) == ["down", "stale"]

@@ -36,6 +36,7 @@ _FILTERS: Final[Mapping[str, str]] = {
     "chat": "The chat that it is about, to the letter.",
     "connection": "What can be said of the connection.",
     "kind": "What was asked for.",
+    "is_doubtful": "Whether it is called connected, but no event came for much longer than is usual for it.",
     "is_settled": "Whether its outcome, and its effect on billing, is known.",
     "message_id": "The message that it is about.",
     "ordering": "By what the rows are ordered; with `-` before it, backwards.",
