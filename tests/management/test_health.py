@@ -64,7 +64,7 @@ def test_it_says_how_it_goes(up: Instance, run: Run, fake_vzaps: FakeVZaps) -> N
         ("untried", 1000, 60, "An event that no handler was offered yet waits for 9", "Nobody handles events."),
         ("backlog", 1000, 400, "An event waits to be handled for 5", "whether a handler fails"),
         ("sync", 1000, 300, "The last complete sync of an account was 6", "manage.py vzaps_sync syncs now"),
-        ("disconnected", 2, 1, "Instances that are disconnected or stale: 2 (limit: 1).", "Pair those"),
+        ("disconnected", 2, 1, "Instances that are disconnected or stale: 2 (limit: 1).", "Pair again"),
         ("failed", 1, 0, "Events that failed: 1 (limit: 0).", "manage.py vzaps_replay --state failed"),
         ("unsettled", 1, 0, "Operations whose end is not known: 1 (limit: 0).", "Run manage.py vzaps_settle"),
     ],

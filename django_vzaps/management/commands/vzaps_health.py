@@ -53,7 +53,7 @@ _LIMITS: Final = {
     "max_disconnected": _Limit(
         option=gettext_lazy("Instances that may be disconnected or stale."),
         passed=gettext_lazy("Instances that are disconnected or stale: %(value)s (limit: %(limit)s)."),
-        advice=gettext_lazy("Pair those that are disconnected again; manage.py vzaps_sync refreshes the others."),
+        advice=gettext_lazy("Pair again those that are disconnected; manage.py vzaps_sync refreshes the others."),
     ),
     "max_failed_events": _Limit(
         option=gettext_lazy("Events that may have failed."),

@@ -112,7 +112,12 @@ def advice(alert: Alert) -> str:
         case AlertKind.CREDENTIALS_REJECTED:
             return _credentials(alert)
         case AlertKind.ACCOUNT_UNREADABLE:
-            return _("See whether VZaps is reachable from this site. It is tried again by itself.")
+            has_answered = _detail(alert, "failure") not in (FailureKind.TIMEOUT, FailureKind.UNREACHABLE)
+            return (
+                _("It is tried again by itself. If it lasts, ask VZaps.")
+                if has_answered
+                else _("See whether VZaps is reachable from this site. It is tried again by itself.")
+            )
         case _:
             return ""
 
@@ -208,7 +213,7 @@ def _unreadable(alert: Alert) -> str:
         FailureKind.RATE_LIMITED: _("VZaps says that it is asked too often."),
         FailureKind.FAILED: _("VZaps answers with errors."),
     }.get(str(_detail(alert, "failure")), _("VZaps refuses to answer."))  # type: ignore[call-overload]
-    follows = _("What is shown of the instances of the account grows old; nothing is told of each of them.")
+    follows = _("What is shown of the instances of the account grows old; no alert is raised for each of them.")
     return f"{said} {follows}"
 
 
