@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connections, models, router, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from django_vzaps import client, crypto, signals
@@ -26,6 +27,8 @@ from django_vzaps.models.subscription import OWED
 from django_vzaps.secret import MASK, Secret
 from django_vzaps.services import billing, changes, connection
 from django_vzaps.services.changes import Changes
+
+Row = TypeVar("Row", bound=models.Model)
 
 INSTANCE_COLUMNS: Final = [
     "account_id",
@@ -164,9 +167,22 @@ def let_old_secrets_die(seen: Iterable[tuple[Webhook, client.Instance]], *, aske
     }
     if shown:
         # Only beside the secret that was seen: another one may have been written since.
-        Webhook.objects.filter(
+        same = Webhook.objects.filter(
             pk__in=shown, secret_hash__in=shown.values(), previous_secret_expires_at__isnull=True
-        ).update(previous_secret_expires_at=timezone.now() + GRACE)
+        )
+        free(same).update(previous_secret_expires_at=timezone.now() + GRACE)
+
+
+def free(rows: QuerySet[Row]) -> QuerySet[Row]:
+    """Those of ``rows`` that nobody else holds, locked as they are updated: an update of these waits for nobody."""
+    database = connections[router.db_for_write(rows.model)]
+    unheld = rows.select_for_update(
+        skip_locked=database.features.has_select_for_update_skip_locked,
+        no_key=database.features.has_select_for_no_key_update,
+    ).values_list("pk", flat=True)
+    # MariaDB locks the rows of an update before it looks into what it selects from.
+    pks = list(unheld) if database.vendor == "mysql" else unheld
+    return rows.model._default_manager.filter(pk__in=pks)
 
 
 def store(account: Account, answer: client.Instance, *, asked_at: datetime) -> Instance:

@@ -193,7 +193,7 @@ def _write(
 
 
 def _confirm(known: Sequence[_Taken], *, asked_at: datetime) -> None:
-    """Renew the times of rows that are as they were; not of one that somebody wrote since it was read."""
+    """Renew the times of rows that are as they were; not of one that somebody wrote since it was read, or holds now."""
     for said in (True, False):
         due = [one for one in known if one.needs[0] and ("connection_asked_at" in one.found) == said]
         times: dict[str, Any] = {"synced_at": asked_at}
@@ -203,17 +203,19 @@ def _confirm(known: Sequence[_Taken], *, asked_at: datetime) -> None:
             before["connection_asked_at__in"] = {one.found["connection_asked_at"][0] for one in due}
         if due:
             unchanged = Instance.objects.filter(pk__in=[one.instance.pk for one in due], **before)
-            Instance.objects.filter(pk__in=unchanged.locked(only_free=True).values("pk")).update(**times)
+            mirror.free(unchanged).update(**times)
     if billed := [one for one in known if one.needs[1]]:
-        Subscription.objects.filter(
+        same_bills = Subscription.objects.filter(
             pk__in=[one.subscription.pk for one in billed],
             refreshed_at__in={one.billed["refreshed_at"][0] for one in billed},
-        ).update(refreshed_at=asked_at)
+        )
+        mirror.free(same_bills).update(refreshed_at=asked_at)
     if hooked := [one for one in known if one.needs[2]]:
-        Webhook.objects.filter(
+        same_hooks = Webhook.objects.filter(
             pk__in=[one.webhook.pk for one in hooked],
             checked_at__in={one.hooked["checked_at"][0] for one in hooked},
-        ).update(checked_at=asked_at)
+        )
+        mirror.free(same_hooks).update(checked_at=asked_at)
 
 
 def _upsert(model: type[Row], rows: list[Row], columns: list[str], *, unique: str) -> None:

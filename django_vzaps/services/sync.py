@@ -226,8 +226,7 @@ def _remove_missing(account: Account, walk: _Walk, report: SyncReport, *, force:
         removed += _remove(pks, walk.started_at)
     for pks in _batches(waiting):
         with transaction.atomic():
-            unseen = _unseen(pks, walk.started_at).locked(only_free=True)
-            Instance.objects.filter(pk__in=unseen.values("pk")).update(missing_walks=1)
+            mirror.free(_unseen(pks, walk.started_at)).update(missing_walks=1)
     return replace(report, removed=removed)
 
 

@@ -148,7 +148,8 @@ def test_a_page_takes_as_many_statements_whatever_its_length(
     Instance.objects.update(synced_at=old, connection_asked_at=old)
     Subscription.objects.update(refreshed_at=old)
     Webhook.objects.update(checked_at=old)
-    assert statements() == 4
+    # MariaDB has to be told first which rows are free, for each table.
+    assert statements() == (7 if connection.vendor == "mysql" else 4)
 
     for remote in fake_vzaps.instances.values():
         remote.connected = False

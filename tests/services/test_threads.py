@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from django.utils import timezone
 from django_vzaps import services
 from django_vzaps.crypto import matches
 from django_vzaps.events import dispatch, storing
-from django_vzaps.models import Account, Event, Instance, Operation, OperationOutcome, Webhook
+from django_vzaps.models import Account, Event, Instance, Operation, OperationOutcome, Subscription, Webhook
 from django_vzaps.services import (
     connection,
     instances,
@@ -166,6 +167,37 @@ def everything_at_once(fake: FakeVZaps, account: Account) -> None:
         assert webhook.instance.subscription.vzaps_id == remote.billing.subscription_id
 
 
+def page_while_a_handler_writes_two(fake: FakeVZaps, account: Account) -> None:
+    """In one transaction, with a page in between on which nothing changed but that its times are old."""
+    for _ in range(2):
+        fake.add_instance(connected=True, webhook="https://crm.example.org/in", events=["Message"])
+    sync.sync_account(account)
+    old = timezone.now() - timedelta(minutes=10)
+    Instance.objects.update(synced_at=old, connection_asked_at=old)
+    Subscription.objects.update(refreshed_at=old)
+    Webhook.objects.update(checked_at=old)
+    answers, now = client_for(account).instances.list(page=1, size=100).content, timezone.now()
+    holds_one, page_is_stored = threading.Event(), threading.Event()
+
+    def handle() -> None:
+        with transaction.atomic():
+            mirror.store(account, answers[0], asked_at=now)
+            holds_one.set()
+            # Set at once where the page waits for nobody.
+            page_is_stored.wait(2)
+            mirror.store(account, answers[1], asked_at=now)
+
+    def walk() -> None:
+        holds_one.wait(10)
+        pages.store_page(account, answers, asked_at=now, unsettled=set())
+        page_is_stored.set()
+
+    at_once(handle, walk)
+
+    assert page_is_stored.is_set()
+    assert set(Webhook.objects.values_list("checked_at", flat=True)) == {now}
+
+
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
 def test_a_sync_and_a_creation_store_the_same_instance(
@@ -180,6 +212,18 @@ def test_a_sync_and_a_creation_store_the_same_instance_on_mariadb(
     fake_vzaps: FakeVZaps, account: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     syncs_while_creating(fake_vzaps, account, monkeypatch)
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_a_page_on_which_nothing_changed_waits_for_nobody(fake_vzaps: FakeVZaps, account: Account) -> None:
+    page_while_a_handler_writes_two(fake_vzaps, account)
+
+
+@pytest.mark.mariadb
+@pytest.mark.django_db(transaction=True)
+def test_a_page_on_which_nothing_changed_waits_for_nobody_on_mariadb(fake_vzaps: FakeVZaps, account: Account) -> None:
+    page_while_a_handler_writes_two(fake_vzaps, account)
 
 
 @pytest.mark.postgres

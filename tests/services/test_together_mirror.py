@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from django.utils import timezone
 
 from django_vzaps import client, services
 from django_vzaps.crypto import matches
-from django_vzaps.models import Account, Instance, Operation, OperationOutcome, Webhook
+from django_vzaps.models import Account, Instance, Operation, OperationOutcome, Subscription, Webhook
 from django_vzaps.services import (
     connection,
     instances,
@@ -133,6 +134,41 @@ def test_an_instance_seen_by_another_is_not_counted_as_missing(
 
     away.refresh_from_db()
     assert away.missing_walks == 0
+
+
+@pytest.mark.parametrize("of", ["event", "answer"])
+def test_a_page_on_which_nothing_changed_overwrites_nothing_that_was_learned_since_it_was_compared(
+    fake_vzaps: FakeVZaps, account: Account, monkeypatch: pytest.MonkeyPatch, of: str
+) -> None:
+    """It is compared without a lock: another one writes between that and its new times."""
+    fake_vzaps.add_instance(connected=True, webhook="https://crm.example.org/in", events=["Message"])
+    sync.sync_account(account)
+    instance = Instance.objects.select_related("webhook", "subscription").get()
+    old = timezone.now() - timedelta(minutes=10)
+    Instance.objects.update(synced_at=old, connection_asked_at=old)
+    Subscription.objects.update(refreshed_at=old)
+    Webhook.objects.update(checked_at=old)
+    answer, asked_at = answer_about(instance), timezone.now()
+    later, real = timezone.now() + timedelta(seconds=1), pages._confirm
+
+    def after_another(*args: Any, **kwargs: Any) -> None:
+        if of == "event":
+            connection.record(instance.pk, connected=False, source="webhook", asked_at=later)
+        else:
+            mirror.store(account, replace(answer, connected=False), asked_at=later)
+        real(*args, **kwargs)
+
+    monkeypatch.setattr(pages, "_confirm", after_another)
+
+    pages.store_page(account, [answer], asked_at=asked_at, unsettled=set())
+
+    instance = Instance.objects.select_related("webhook", "subscription").get()
+    assert (instance.connected, instance.connection_asked_at) == (False, later)
+    if of == "event":
+        assert instance.connection_source == "webhook"
+    else:
+        times = [instance.synced_at, instance.subscription.refreshed_at, instance.webhook.checked_at]
+        assert times == [later] * 3
 
 
 def test_an_instance_that_was_seen_after_the_walk_began_is_not_gone(fake_vzaps: FakeVZaps, account: Account) -> None:
