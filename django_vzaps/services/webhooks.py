@@ -13,9 +13,9 @@ from django.utils.translation import gettext as _
 
 from django_vzaps import crypto
 from django_vzaps.client import VZapsError, WebhookSettings
-from django_vzaps.models import EventQueue, Instance, Operation, OperationKind, Webhook
+from django_vzaps.models import ConnectionSource, EventQueue, Instance, Operation, OperationKind, Webhook
 from django_vzaps.models.webhook import Receiver
-from django_vzaps.services import mirror
+from django_vzaps.services import changes, mirror
 from django_vzaps.services.attempts import Actor, before_sending, carry_out, open_operation
 from django_vzaps.services.clients import client_for, token_of
 from django_vzaps.services.errors import ChangeFailed, ForeignWebhook, ReadFailed, in_words
@@ -196,11 +196,17 @@ def check(instance: Instance) -> Webhook:
         Instance.objects.locked().get(pk=instance.pk)  # as every writer of these rows does
         webhook, _made = Webhook.objects.select_for_update().get_or_create(instance=instance)
         if webhook.checked_at is None or webhook.checked_at <= asked_at:
+            before = {column: getattr(webhook, column) for column in changes.WEBHOOK_FIELDS}
             webhook.actual_host_and_path = mirror.seen_host_and_path(webhook, answer.webhook or "")
             webhook.actual_events = sorted(dict.fromkeys(answer.events))
             webhook.checked_at = asked_at
             _follow_secret(webhook, answer)
             webhook.save()
+            found = {column: (old, getattr(webhook, column)) for column, old in before.items()}
+            changed = {column: change for column, change in found.items() if change[0] != change[1]}
+            changes.save(
+                changes.rows(instance.pk, changed, changes.WEBHOOK_FIELDS, source=ConnectionSource.API, at=asked_at)
+            )
     instance.webhook = webhook
     return webhook
 

@@ -59,6 +59,20 @@ def test_each_fact_that_changed_is_kept_once(fake_vzaps: FakeVZaps, instance: In
     assert all(began <= at <= timezone.now() for at in InstanceChange.objects.values_list("at", flat=True))
 
 
+def test_a_webhook_that_was_read_by_itself_has_a_history_too(fake_vzaps: FakeVZaps, instance: Instance) -> None:
+    remote = fake_vzaps.instances[instance.vzaps_id]
+    remote.webhook, remote.events = "https://other.example.org/in", ["Message"]
+
+    for _ in range(2):
+        services.webhooks.check(instance)
+    sync.sync_account(instance.account)
+
+    assert sorted(history()) == [
+        ("webhook_events", None, ["Message"], "api"),
+        ("webhook_host_and_path", "", "other.example.org/in", "api"),
+    ]
+
+
 def test_since_when_it_is_connected_is_known_whoever_said_so(fake_vzaps: FakeVZaps, instance: Instance) -> None:
     at = timezone.now() + timedelta(seconds=1)
     connection.record(instance.pk, connected=True, source="webhook", asked_at=at, profile={"phone": "5511999990001"})
