@@ -24,7 +24,7 @@ from django_vzaps.models.fields import storable
 from django_vzaps.models.instance import InstanceQuerySet
 from django_vzaps.services import billing, changes, circuit, mirror, operations
 from django_vzaps.services.clients import client_for
-from django_vzaps.services.errors import NotConfigured, ReadFailed, SyncRunning, in_words
+from django_vzaps.services.errors import ReadFailed, SyncRunning, in_words
 from django_vzaps.services.pages import PageCounts, store_page
 
 logger = logging.getLogger("django_vzaps.sync")
@@ -99,16 +99,19 @@ def sync_account(
     """Walk the account's list and mirror it; what one page brought stays even if the next one fails.
 
     ``dry_run`` writes nothing. ``force`` lifts the guard against removing many at once. Raises
-    :class:`SyncRunning`, and :class:`ReadFailed` or :class:`NotConfigured` (both also noted on the account).
+    :class:`SyncRunning`, and :class:`ReadFailed`, :class:`~django_vzaps.services.errors.NotConfigured`, or what :mod:`~django_vzaps.crypto` raises
+    where credentials cannot be decrypted (these are also noted on the account).
     """
     if dry_run:
         return _walk(account, dry_run=True, force=force, progress=progress, renew=lambda **_when: None)
     with _lease(account) as renew:
         try:
             report = _walk(account, dry_run=False, force=force, progress=progress, renew=renew)
-        except (ReadFailed, NotConfigured) as error:
+        except SyncRunning:
+            raise
+        except VZapsError as error:
             Account.objects.filter(pk=account.pk).update(sync_error=storable(error))
-            circuit.note_failure(account, error.error or error, about_instance=False)
+            circuit.note_failure(account, getattr(error, "error", None) or error, about_instance=False)
             raise
         except SoftTimeLimitExceeded:
             late = _("Walking VZaps' list took longer than a task may take. “manage.py vzaps_sync” has no time limit.")

@@ -6,12 +6,15 @@ from datetime import timedelta
 from itertools import pairwise
 
 import pytest
+from django.conf import settings
 from django.test import override_settings
 from django.utils import timezone
 
 from django_vzaps import services
 from django_vzaps.client import VZapsConnectionError, VZapsError, VZapsNotFoundError, VZapsRateLimitError
+from django_vzaps.crypto import DecryptionError
 from django_vzaps.models import Account
+from django_vzaps.secret import Secret
 from django_vzaps.services import circuit, sync
 from django_vzaps.testing import FakeVZaps
 
@@ -102,5 +105,19 @@ def test_an_account_without_credentials_says_so(account: Account) -> None:
 
     account.refresh_from_db()
     assert "no credentials" in account.sync_error
+    assert account.failure_kind == "not_configured"
+    assert account.sync_lease_until is None
+
+
+def test_credentials_that_cannot_be_decrypted_are_said_of_the_account(account: Account) -> None:
+    Account.objects.filter(pk=account.pk).update(client_token=Secret("token"), client_secret=Secret("secret"))
+    account = Account.objects.get(pk=account.pk)
+    lost = {**settings.VZAPS, "ENCRYPTION_KEYS": ["b3RoZXIta2V5LW90aGVyLWtleS1vdGhlci1rZXktMDE="]}
+
+    with override_settings(VZAPS=lost), pytest.raises(DecryptionError):
+        sync.sync_account(account)
+
+    account.refresh_from_db()
+    assert "decrypted" in account.sync_error
     assert account.failure_kind == "not_configured"
     assert account.sync_lease_until is None
