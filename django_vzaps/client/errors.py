@@ -49,7 +49,12 @@ class VZapsAPIError(VZapsCallError):
 
 
 class VZapsAuthenticationError(VZapsAPIError):
-    """The credentials were refused (401), also after a new access token."""
+    """The credentials were refused (401), also after a new access token.
+
+    ``signing_in``: there was no new one, because the client token and secret themselves were refused.
+    """
+
+    signing_in: bool = False
 
 
 class VZapsPermissionError(VZapsAPIError):

@@ -67,6 +67,8 @@ def refusal(
     )
     if isinstance(error, VZapsRateLimitError):
         error.retry_after = answer.retry_after(now)
+    if isinstance(error, VZapsAuthenticationError):
+        error.signing_in = signing_in
     return error
 
 

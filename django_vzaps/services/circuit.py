@@ -14,7 +14,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from django_vzaps.client import VZapsError
+from django_vzaps.client import VZapsAuthenticationError, VZapsError
 from django_vzaps.models import Account
 from django_vzaps.services.failures import FailureKind, failure_of
 
@@ -64,6 +64,10 @@ def note_failure(account: Account, error: VZapsError, *, about_instance: bool) -
     failure = failure_of(error)
     if about_instance and failure.kind in _OF_ONE_INSTANCE:
         note_success(account)
+        return False
+    if about_instance and isinstance(error, VZapsAuthenticationError) and not error.signing_in:
+        # The account could sign in just before: it may be the token of this instance alone. That the rest of the
+        # account can be read is not said by it either.
         return False
     now = timezone.now()
     Account.objects.filter(pk=account.pk).update(

@@ -125,9 +125,9 @@ def ask(instance: Instance) -> str:
         sessions.status(instance, patient=False)
     except ServiceError as error:
         logger.info("Instance %s could not be asked about its connection: %s", instance.pk, error)
-        circuit.note_failure(account, error.error or error, about_instance=True)
+        is_of_account = circuit.note_failure(account, error.error or error, about_instance=True)
         kind = failure_of(error.error or error).kind
-        _put_off(instance, taken, account, is_to_blame=kind not in _OF_THE_ACCOUNT)
+        _put_off(instance, taken, account, is_to_blame=not is_of_account or kind not in _OF_THE_ACCOUNT)
         return str(error)
     except Exception as error:
         # An error of our own with one instance must not stand before the others for ever.

@@ -363,6 +363,26 @@ def test_wrong_credentials_are_tried_once(fake_vzaps: FakeVZaps, account: Accoun
     assert not Instance.objects.filter(probe_failures__gt=0).exists(), "no instance is to blame"
 
 
+def test_an_instance_whose_token_is_refused_stands_before_no_other(fake_vzaps: FakeVZaps, account: Account) -> None:
+    """The account signs in and reads the others: nothing is said against its credentials."""
+    refused = stale(fake_vzaps, account, last_event_at=timezone.now())
+    fine = stale(fake_vzaps, account)
+    fake_vzaps.faults.add(
+        lambda request: request.parameters.get("id") == refused.vzaps_id, status=401, carried_out=False, times=None
+    )
+
+    report = probe(account)
+
+    assert (report.asked, report.failed, report.connected) == (2, 1, 1)
+    fine.refresh_from_db()
+    assert fine.connection_state == "connected"
+    refused.refresh_from_db()
+    assert refused.probe_after is not None
+    account.refresh_from_db()
+    assert (account.failures, account.failing_since, account.paused_until) == (0, None, None)
+    assert probe(account, after=HOUR).asked == 0, "it is left alone for a while"
+
+
 def test_an_error_of_our_own_with_one_instance_keeps_no_other_waiting(
     fake_vzaps: FakeVZaps, account: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
