@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import connection as database
 from django.utils import timezone
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from django_vzaps import services, signals
 from django_vzaps.models import Account, Instance, InstanceChange
-from django_vzaps.services import connection, sync
+from django_vzaps.secret import MASK, Secret
+from django_vzaps.services import connection, mirror, pages, sync
+from django_vzaps.services.clients import client_for
 from django_vzaps.testing import FakeVZaps
 
 pytestmark = pytest.mark.django_db
@@ -71,6 +75,32 @@ def test_a_webhook_that_was_read_by_itself_has_a_history_too(fake_vzaps: FakeVZa
         ("webhook_events", None, ["Message"], "api"),
         ("webhook_host_and_path", "", "other.example.org/in", "api"),
     ]
+
+
+@pytest.mark.parametrize("how", ["page", "one"])
+def test_of_secrets_only_that_they_changed_is_kept(fake_vzaps: FakeVZaps, instance: Instance, how: str) -> None:
+    remote = fake_vzaps.instances[instance.vzaps_id]
+    answer = replace(
+        client_for(instance).instances.get(instance.vzaps_id),
+        token=Secret("inst_another-token"),
+        webhook="https://robot:a-password@hooks.example.org/in/0123456789abcdefghijklmnop?key=another#part",
+    )
+    before = remote.token
+
+    if how == "page":
+        pages.store_page(instance.account, [answer], asked_at=timezone.now(), unsettled=set())
+    else:
+        mirror.store(instance.account, answer, asked_at=timezone.now())
+
+    assert sorted(history()) == [
+        ("token", MASK, MASK, "api"),
+        ("webhook_host_and_path", "", f"hooks.example.org/in/{MASK}", "api"),
+    ]
+    with database.cursor() as cursor:
+        cursor.execute(f"SELECT * FROM {InstanceChange._meta.db_table}")  # noqa: S608 - our own name
+        kept = str(cursor.fetchall())
+    for secret in (before, "inst_another-token", "a-password", "0123456789abcdefghijklmnop", "key="):
+        assert secret not in kept
 
 
 def test_since_when_it_is_connected_is_known_whoever_said_so(fake_vzaps: FakeVZaps, instance: Instance) -> None:
