@@ -99,8 +99,8 @@ def sync_account(
     """Walk the account's list and mirror it; what one page brought stays even if the next one fails.
 
     ``dry_run`` writes nothing. ``force`` lifts the guard against removing many at once. Raises
-    :class:`SyncRunning`, and :class:`ReadFailed`, :class:`~django_vzaps.services.errors.NotConfigured`, or what :mod:`~django_vzaps.crypto` raises
-    where credentials cannot be decrypted (these are also noted on the account).
+    :class:`SyncRunning`, and :class:`ReadFailed`, :class:`~django_vzaps.services.errors.NotConfigured` or, where
+    credentials cannot be decrypted, what :mod:`~django_vzaps.crypto` raises (these three also noted on the account).
     """
     if dry_run:
         return _walk(account, dry_run=True, force=force, progress=progress, renew=lambda **_when: None)

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from celery.exceptions import SoftTimeLimitExceeded
 from django.core import mail
 from django.core.mail import EmailMultiAlternatives
 from django.db import connection
@@ -254,6 +255,25 @@ def test_a_mail_server_that_refuses_is_tried_again_and_stops_nothing(
     for part in ("Front desk is disconnected", "Reminder", "Gone is disconnected"):
         assert part in message.body
     assert sent() == []
+
+
+def test_a_mail_server_that_hangs_until_the_time_limit_is_not_asked_again_before_all_is_marked_untold(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tell(settings, "ops@example.com", "boss@example.com")
+    disconnected()
+    tried: list[object] = []
+
+    def hang(message: EmailMultiAlternatives, **_options: Any) -> int:
+        tried.append(message.to)
+        raise SoftTimeLimitExceeded
+
+    with monkeypatch.context() as patch:
+        patch.setattr(EmailMultiAlternatives, "send", hang)
+        assert sent() == []
+
+    assert tried == [["ops@example.com"]]
+    assert len(sent()) == 2
 
 
 def test_who_was_told_is_not_told_twice_because_another_was_refused(

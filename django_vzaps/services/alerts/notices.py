@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from celery.exceptions import SoftTimeLimitExceeded
 from django.db import transaction
 from django.db.models import F, QuerySet
 
@@ -62,6 +63,10 @@ def _send(recipients: Sequence[tuple[str, str]], digest: Digest) -> int:
     for address, language in recipients:
         try:
             mails.compose(digest, address, language).send()
+        except SoftTimeLimitExceeded:
+            # The next one would hang as well, until this process is killed: nothing could be marked untold any more.
+            logger.error("A mail about alerts was not sent within the time limit of the task")  # noqa: TRY400
+            break
         except Exception as error:  # noqa: BLE001 - whatever a mail backend raises; its text may hold credentials
             logger.error("A mail about alerts could not be sent: %s", type(error).__name__)  # noqa: TRY400
         else:
