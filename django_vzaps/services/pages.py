@@ -3,7 +3,7 @@
 One reads the rows with their subscriptions and webhooks; where all is as it was, that is all, and nothing is locked.
 New rows are one more for each of the three tables, and so are the times of rows that did not change, which are renewed
 when they grow too old: see :data:`AGES_KEPT_WITHIN`. Where something is another, the rows that are to be written are
-read again and locked, written with one statement for each table concerned, and one more writes the history.
+locked and read again, written with one statement for each table concerned, and one more writes the history.
 """
 
 from __future__ import annotations
@@ -115,8 +115,10 @@ def _taken_in(
     account: Account, answers: Sequence[client.Instance], *, asked_at: datetime, lock: bool = False
 ) -> list[_Taken]:
     rows = Instance.objects.filter(vzaps_id__in=[answer.id for answer in answers]).order_by("pk")
-    rows = rows.select_related("subscription", "webhook")
-    known = {row.vzaps_id: row for row in (rows.locked(only_free=True) if lock else rows)}
+    if lock:
+        # And then read: what is joined to a row may be older than the moment at which that is locked.
+        rows = Instance.objects.filter(pk__in=list(rows.locked(only_free=True).values_list("pk", flat=True)))
+    known = {row.vzaps_id: row for row in rows.select_related("subscription", "webhook")}
     return [_take_in(account, answer, known.get(answer.id), asked_at=asked_at) for answer in answers]
 
 

@@ -124,8 +124,8 @@ def test_changes_are_taken_over_and_signalled_once_with_old_and_new(
 def test_a_page_takes_as_many_statements_whatever_its_length(
     fake_vzaps: FakeVZaps, account: Account, count: int
 ) -> None:
-    """One reads; one writes each table where something is to be written; and for what changed one locks and one keeps
-    the history.
+    """One reads; one writes each table where something is to be written; and for what changed one locks, one reads
+    again, and one keeps the history.
     """
 
     def statements() -> int:
@@ -154,12 +154,12 @@ def test_a_page_takes_as_many_statements_whatever_its_length(
     for remote in fake_vzaps.instances.values():
         remote.connected = False
         remote.billing.status = "ACTIVE"
-    assert statements() == 5
+    assert statements() == 6
 
     for remote in fake_vzaps.instances.values():
         remote.name, remote.billing.status, remote.webhook = "Renamed", "PAST_DUE", "https://other.example.org/in"
     fake_vzaps.add_instance()
-    assert statements() == 7
+    assert statements() == 8
 
 
 def test_an_instance_is_removed_after_two_complete_walks_without_it(fake_vzaps: FakeVZaps, account: Account) -> None:

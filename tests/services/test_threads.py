@@ -18,7 +18,17 @@ from django.utils import timezone
 from django_vzaps import services
 from django_vzaps.crypto import matches
 from django_vzaps.events import dispatch, storing
-from django_vzaps.models import Account, Event, Instance, Operation, OperationOutcome, Subscription, Webhook
+from django_vzaps.models import (
+    Account,
+    Event,
+    Instance,
+    InstanceChange,
+    Operation,
+    OperationOutcome,
+    Subscription,
+    Webhook,
+)
+from django_vzaps.models.instance import InstanceQuerySet
 from django_vzaps.services import (
     connection,
     instances,
@@ -345,3 +355,44 @@ def test_a_new_secret_goes_beside_the_one_that_was_just_found_to_be_live(
     )
 
     assert matches(live, *Webhook.objects.get().accepted_hashes())
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_what_was_learned_while_a_page_locks_its_rows_is_not_overwritten(
+    fake_vzaps: FakeVZaps, instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A statement that locks sees of what is joined to a row what was there when the statement began."""
+    account, asked_at, gate = instance.account, timezone.now(), 4711
+    (answer,) = client_for(account).instances.list(page=1, size=100).content
+    old, new = (replace(answer, billing_status=status, name=status) for status in ("ACTIVE", "PAST_DUE"))
+    real = InstanceQuerySet.locked
+
+    def at_the_gate(rows: InstanceQuerySet, *, only_free: bool = False) -> InstanceQuerySet:
+        locked = real(rows, only_free=only_free)
+        gated = locked.extra(where=[f"pg_advisory_lock_shared({gate}) IS NOT NULL"])  # noqa: S610 - a number
+        return gated if only_free else locked
+
+    monkeypatch.setattr(InstanceQuerySet, "locked", at_the_gate)
+    gate_is_shut = threading.Event()
+
+    def learn() -> None:
+        with database.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_lock(%s)", [gate])
+            gate_is_shut.set()
+            for _ in range(10_000):
+                cursor.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+                if cursor.fetchone() == (1,):
+                    break
+            mirror.store(account, new, asked_at=timezone.now())
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [gate])
+
+    def walk() -> None:
+        gate_is_shut.wait(10)
+        pages.store_page(account, [old], asked_at=asked_at, unsettled=set())
+
+    at_once(learn, walk)
+
+    instance = Instance.objects.select_related("subscription").get()
+    assert (instance.name, instance.subscription.billing_status) == ("PAST_DUE", "PAST_DUE")
+    assert [change.new for change in InstanceChange.objects.filter(field="billing_status")] == ["PAST_DUE"]
