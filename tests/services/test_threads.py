@@ -368,7 +368,7 @@ def test_what_was_learned_while_a_page_locks_its_rows_is_not_overwritten(
     old, new = (replace(answer, billing_status=status, name=status) for status in ("ACTIVE", "PAST_DUE"))
     real = InstanceQuerySet.locked
 
-    def at_the_gate(rows: InstanceQuerySet, *, only_free: bool = False) -> InstanceQuerySet:
+    def at_the_gate(rows: InstanceQuerySet, *, only_free: bool = False) -> Any:
         locked = real(rows, only_free=only_free)
         gated = locked.extra(where=[f"pg_advisory_lock_shared({gate}) IS NOT NULL"])  # noqa: S610 - a number
         return gated if only_free else locked
