@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Final
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils import timezone
 
 from django_vzaps import broker, services
@@ -55,6 +55,8 @@ def settle_doubts() -> int:
     """
     now = timezone.now()
     due = Instance.objects.present().filter(confirm_connection_at__lte=now).order_by("confirm_connection_at")
+    # About those that are too silent the probes ask: of them there is a budget.
+    due = due.exclude(silent_since__isnull=False, silent_since=F("last_event_at"))
     pks = list(due.filter(account__paused_until__isnull=True).values_list("pk", flat=True)[:_MOST_AT_ONCE])
     for account in Account.objects.filter(paused_until__lte=now):
         pks += due.filter(account=account).values_list("pk", flat=True)[:1]

@@ -271,11 +271,29 @@ def test_who_is_silent_and_connected_stays_doubtful(fake_vzaps: FakeVZaps, other
     instance = talker(account, DAY, vzaps_id=fake_vzaps.add_instance(connected=True).id)
 
     silence.detect()
-    assert connection.settle_doubts() == 1
+    probes.probe_account(account)
 
-    assert len(fake_vzaps.calls_to("session_status")) == 1
+    (call,) = (call for call in fake_vzaps.calls_to("session_status") if instance.vzaps_id in call.path)
     assert silent() == {instance.pk}
-    assert (silence.detect(), connection.settle_doubts()) == (0, 0), "and is not asked about again for that"
+    assert silence.detect() == 0
+    instance.refresh_from_db()
+    assert instance.confirm_connection_at is None, "and is not asked about again for that"
+
+
+def test_about_many_who_are_silent_no_more_are_asked_than_the_budget_of_probes_allows(
+    fake_vzaps: FakeVZaps, others: Instance, settings: Any
+) -> None:
+    settings.VZAPS = {**settings.VZAPS, "PROBES_PER_MINUTE": 2}
+    account = Account.objects.from_settings()
+    assert account is not None
+    for _number in range(4):
+        talker(account, DAY, vzaps_id=fake_vzaps.add_instance(connected=True).id)
+
+    assert silence.detect() == 4
+    connection.settle_doubts()
+    probes.probe_account(account)
+
+    assert len(fake_vzaps.calls_to("session_status")) == 2
 
 
 def test_where_nothing_is_to_be_asked_it_is_found_all_the_same(
