@@ -148,6 +148,11 @@ class Webhook(models.Model):
         return self.desired_events is not None
 
     @property
+    def has_open_secrets(self) -> bool:
+        """Whether two secrets are accepted without end, because it was not seen which of them VZaps has."""
+        return bool(self.previous_secret_hash) and self.previous_secret_expires_at is None
+
+    @property
     def drift(self) -> tuple[str, ...]:
         """What differs on VZaps from what we want: ``"url"``, ``"events"``; empty where nothing is known to."""
         if not self.is_managed or self.checked_at is None:

@@ -84,6 +84,11 @@ class _Taken:
         """Whether VZaps says something else than before."""
         return bool((self.found.keys() | self.billed.keys() | self.hooked.keys()) - _AGES)
 
+    @property
+    def is_due(self) -> bool:
+        """Whether there is something to write, or may be: what it shows of a webhook may end the life of a secret."""
+        return bool(max(self.needs)) or self.webhook.has_open_secrets
+
 
 def store_page(
     account: Account,
@@ -101,7 +106,7 @@ def store_page(
     where somebody else stored one of them for the first time meanwhile: nothing was written then.
     """
     taken = _taken_in(account, answers, asked_at=asked_at)
-    if not dry_run and (any(max(one.needs) for one in taken) or unsettled):
+    if not dry_run and (any(one.is_due for one in taken) or unsettled):
         with transaction.atomic():
             held = _write(account, taken, asked_at=asked_at, unsettled=unsettled)
         for answer in held:  # one by one, since this may have to wait

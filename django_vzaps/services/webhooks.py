@@ -113,7 +113,7 @@ def was_read_back(operation: Operation) -> bool:
 
 def has_open_secrets(webhook: Webhook) -> bool:
     """Whether two secrets are accepted without end, because it was not seen which of them VZaps has."""
-    return bool(webhook.previous_secret_hash) and webhook.previous_secret_expires_at is None
+    return webhook.has_open_secrets
 
 
 def note_arrival(receiver: Receiver, secret: str) -> None:

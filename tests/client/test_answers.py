@@ -77,8 +77,9 @@ def test_what_is_not_said_is_none(client: VZapsClient, wire: responses.RequestsM
 
 
 def test_text_that_a_database_would_refuse_is_cleaned(client: VZapsClient, wire: responses.RequestsMock) -> None:
-    wire.post(f"{BASE}/instances/get", body=b'{"id": "VZ1", "name": "a\\u0000b\\ud800 "}')
-    assert client.instances.get("VZ1").name == "ab?"
+    wire.post(f"{BASE}/instances/get", body=b'{"id": "VZ1", "name": "a\\u0000b\\ud800 ", "status": "c\\u0000d"}')
+    instance = client.instances.get("VZ1")
+    assert (instance.name, instance.status) == ("ab?", "cd")
 
 
 @pytest.mark.parametrize("answer", [{"id": "VZ1"}, {"token": "inst_1"}, {"id": "VZ1", "token": ""}, [], "ok", 5, None])

@@ -273,7 +273,7 @@ def test_who_is_silent_and_connected_stays_doubtful(fake_vzaps: FakeVZaps, other
     silence.detect()
     probes.probe_account(account)
 
-    (call,) = (call for call in fake_vzaps.calls_to("session_status") if instance.vzaps_id in call.path)
+    (_call,) = (call for call in fake_vzaps.calls_to("session_status") if instance.vzaps_id in call.path)
     assert silent() == {instance.pk}
     assert silence.detect() == 0
     instance.refresh_from_db()

@@ -160,3 +160,36 @@ def _second(route: str) -> Callable[[Any], bool]:
         return request.route == route and len(calls) == 2
 
     return applies
+
+
+def test_a_page_on_which_nothing_changed_ends_the_life_of_an_old_secret_too(
+    fake_vzaps: FakeVZaps, instance: Instance
+) -> None:
+    webhooks.set(instance, actor=None, events=["Message"])
+    sync.sync_account(instance.account)
+    remote = fake_vzaps.instances[instance.vzaps_id]
+    updated_at = remote.updated_at
+    fake_vzaps.faults.add("webhook_get", status=404)
+    webhooks.rotate(instance, actor=None)
+    remote.updated_at = updated_at
+    assert Webhook.objects.get().has_open_secrets
+
+    sync.sync_account(instance.account)
+
+    assert not Webhook.objects.get().has_open_secrets
+
+
+def test_an_old_secret_lives_on_where_another_one_was_written_since_it_was_seen_to_be_old(
+    fake_vzaps: FakeVZaps, instance: Instance
+) -> None:
+    webhooks.set(instance, actor=None)
+    webhooks.rotate(instance, actor=None)
+    Webhook.objects.update(previous_secret_expires_at=None)
+    answer, seen = answer_about(instance), Webhook.objects.get()
+    # A third one, of which nobody knows whether VZaps took it: the second must stay alive.
+    Webhook.objects.update(secret_hash="3" * 64, previous_secret_hash=seen.secret_hash)
+
+    assert seen.checked_at is not None
+    mirror.let_old_secrets_die([(seen, answer)], asked_at=seen.checked_at)
+
+    assert Webhook.objects.get().has_open_secrets
