@@ -11,7 +11,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from django_vzaps.admin.accounts import facts
+from django_vzaps.admin.accounts import AccountForm, facts
 from django_vzaps.models import Account, Batch, BatchItem, BatchKind, Instance, Operation
 from django_vzaps.testing import FakeVZaps
 from tests.admin.conftest import StaffWith, page, said, text_of
@@ -65,6 +65,28 @@ def test_one_of_the_two_can_be_replaced(browser: Client, other: Account) -> None
     )
     other.refresh_from_db()
     assert [credential.reveal() for credential in other.credentials] == [TOKEN, "new-secret"]
+
+
+def test_what_syncs_and_probes_note_meanwhile_is_not_overwritten(
+    browser: Client, other: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, until = AccountForm.clean, timezone.now() + timedelta(minutes=10)
+
+    def meanwhile(form: AccountForm) -> dict[str, Any]:
+        Account.objects.filter(pk=other.pk).update(sync_lease_holder="a worker", paused_until=until, failures=3)
+        return real(form)
+
+    monkeypatch.setattr(AccountForm, "clean", meanwhile)
+
+    browser.post(page("account_change", other.pk), {"name": "renamed", "is_active": "on"})
+
+    other.refresh_from_db()
+    assert (other.name, other.sync_lease_holder, other.paused_until, other.failures) == (
+        "renamed",
+        "a worker",
+        until,
+        3,
+    )
 
 
 @pytest.mark.parametrize("given", [{}, {"new_client_token": TOKEN}, {"new_client_secret": SECRET}])

@@ -176,6 +176,10 @@ class AccountAdmin(StartsBatches):
         """Whether VZaps can be read for it."""
         return failing(account)
 
+    def save_model(self, request: HttpRequest, obj: Account, form: Any, change: bool) -> None:
+        """Only what was entered: syncs and probes write the other columns meanwhile."""
+        obj.save(update_fields=["name", "is_active", *CREDENTIALS] if change else None)
+
     def get_urls(self) -> list[URLPattern]:
         """With buttons to sync and to test the credentials."""
         return [
