@@ -207,7 +207,8 @@ def _in_turn(account: Account, *, most: int) -> list[int]:
 def _claim(account: Account) -> int:
     """How many may be asked now; nobody else gets the same ones."""
     now, before = timezone.now(), account.probed_at
-    since = MINUTE if before is None else min(now - before, MINUTE)
+    # A clock that was put back must not keep everybody waiting until it has caught up.
+    since = MINUTE if before is None or before > now + MINUTE else min(now - before, MINUTE)
     per_minute = conf.current().probes_per_minute
     allowed = since * per_minute // MINUTE
     if allowed < 1:

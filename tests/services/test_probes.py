@@ -139,6 +139,13 @@ def test_a_round_has_what_the_time_since_the_last_one_allows(
     assert len(asked(fake_vzaps)) == 14
 
 
+def test_a_clock_that_was_put_back_keeps_nobody_waiting(fake_vzaps: FakeVZaps, account: Account) -> None:
+    stale(fake_vzaps, account)
+
+    assert probe(account, after=-timedelta(seconds=30)).asked == 0, "another worker's clock may be a little ahead"
+    assert probe(account, after=-HOUR).asked == 1
+
+
 def test_time_that_made_no_whole_probe_counts_for_the_next_round(
     fake_vzaps: FakeVZaps, account: Account, budget: Budget
 ) -> None:
