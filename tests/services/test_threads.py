@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -175,6 +176,14 @@ def everything_at_once(fake: FakeVZaps, account: Account) -> None:
         assert webhook.instance.name == remote.name
         assert webhook.instance.subscription.state == "active"
         assert webhook.instance.subscription.vzaps_id == remote.billing.subscription_id
+    history: dict[tuple[int, str], list[tuple[Any, Any]]] = {}
+    for change in InstanceChange.objects.order_by("pk"):
+        history.setdefault((change.instance_id, change.field), []).append((change.old, change.new))
+    for rows_ in history.values():
+        assert all(old != new for old, new in rows_), "nothing is written down twice"
+        assert all(before[1] == after[0] for before, after in pairwise(rows_)), "and nothing is left out"
+    names = {pk: changes[-1][1] for (pk, field), changes in history.items() if field == "name"}
+    assert names == dict(Instance.objects.filter(pk__in=names).values_list("pk", "name"))
 
 
 def page_while_a_handler_writes_two(fake: FakeVZaps, account: Account) -> None:
