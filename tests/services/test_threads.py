@@ -196,14 +196,14 @@ def page_while_a_handler_writes_two(fake: FakeVZaps, account: Account) -> None:
     Subscription.objects.update(refreshed_at=old)
     Webhook.objects.update(checked_at=old)
     answers, now = client_for(account).instances.list(page=1, size=100).content, timezone.now()
-    holds_one, page_is_stored = threading.Event(), threading.Event()
+    holds_one, page_is_stored, waits_for_nobody = threading.Event(), threading.Event(), threading.Event()
 
     def handle() -> None:
         with transaction.atomic():
             mirror.store(account, answers[0], asked_at=now)
             holds_one.set()
-            # Set at once where the page waits for nobody.
-            page_is_stored.wait(2)
+            if page_is_stored.wait(2):
+                waits_for_nobody.set()
             mirror.store(account, answers[1], asked_at=now)
 
     def walk() -> None:
@@ -213,7 +213,7 @@ def page_while_a_handler_writes_two(fake: FakeVZaps, account: Account) -> None:
 
     at_once(handle, walk)
 
-    assert page_is_stored.is_set()
+    assert waits_for_nobody.is_set()
     assert set(Webhook.objects.values_list("checked_at", flat=True)) == {now}
 
 
@@ -364,6 +364,62 @@ def test_a_new_secret_goes_beside_the_one_that_was_just_found_to_be_live(
     )
 
     assert matches(live, *Webhook.objects.get().accepted_hashes())
+
+
+def held_by_another(instance: Instance, act: Callable[[], object], *, until: threading.Event) -> None:
+    """``act`` while somebody holds the instance, who lets go of it at ``until``, or when that does not come."""
+    is_held = threading.Event()
+
+    def hold() -> None:
+        with transaction.atomic():
+            list(Instance.objects.filter(pk=instance.pk).locked())
+            is_held.set()
+            until.wait(2)
+
+    def act_then() -> None:
+        is_held.wait(10)
+        act()
+
+    at_once(hold, act_then)
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_who_is_held_when_a_page_is_written_is_written_after_the_others(
+    fake_vzaps: FakeVZaps, account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        fake_vzaps.add_instance(name=f"Branch {number}")
+    sync.sync_account(account)
+    for remote in fake_vzaps.instances.values():
+        remote.name = "Renamed"
+    held, others_are_written, store = Instance.objects.earliest("pk"), threading.Event(), mirror.store
+
+    def store_held(*args: Any, **kwargs: Any) -> Instance:
+        assert Instance.objects.filter(name="Renamed").count() == 2
+        others_are_written.set()
+        return store(*args, **kwargs)
+
+    monkeypatch.setattr(mirror, "store", store_held)
+
+    held_by_another(held, lambda: sync.sync_account(account), until=others_are_written)
+
+    assert set(Instance.objects.values_list("name", flat=True)) == {"Renamed"}
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_who_is_held_when_others_are_removed_waits_for_the_next_walk(account: Account) -> None:
+    held, free = (Instance.objects.create(account=account, vzaps_id=f"VZ{number}", name="Desk") for number in range(2))
+    is_done = threading.Event()
+
+    def remove() -> None:
+        assert sync._remove([held.pk, free.pk], timezone.now()) == 1
+        is_done.set()
+
+    held_by_another(held, remove, until=is_done)
+
+    assert list(Instance.objects.present()) == [held]
 
 
 @pytest.mark.postgres
