@@ -16,7 +16,7 @@ from django_vzaps.admin.instances import strip
 from django_vzaps.models import Account, Alert, Instance
 from django_vzaps.services.alerts import words
 from tests.admin.conftest import StaffWith, page, text_of
-from tests.admin.rows import ago, counts, make, names, shown
+from tests.admin.rows import ago, counts, listing, make, names, shown
 
 LIST = "alert_changelist"
 
@@ -40,7 +40,7 @@ def raised(desk: Instance, account: Account) -> dict[str, Alert]:
 def listed(client: Client, raised: dict[str, Alert], **query: str) -> list[str]:
     """The names of those on the page."""
     known = {alert.pk: name for name, alert in raised.items()}
-    return [known[row.pk] for row in client.get(page(LIST), query).context["cl"].result_list]
+    return [known[row.pk] for row in listing(client, "alert", **query).result_list]
 
 
 def cells(client: Client, alert: Alert) -> str:

@@ -19,6 +19,7 @@ from django_vzaps.admin.events import chart, reading
 from django_vzaps.models import Account, Event, EventState, HandlerRun, HandlerRunState, Instance
 from django_vzaps.search import events
 from tests.admin.conftest import StaffWith, page, said, text_of
+from tests.admin.rows import listing
 
 NOW = datetime(2031, 5, 4, 12, 30, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -41,9 +42,7 @@ def at_half_past_twelve(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def listed(browser: Client, **query: Any) -> list[int]:
-    response = browser.get(page("event_changelist"), query)
-    assert response.status_code == 200
-    return [event.pk for event in response.context["cl"].result_list]
+    return [event.pk for event in listing(browser, "event", **query).result_list]
 
 
 def test_the_newest_are_first_however_they_are_filtered(instance: Instance, browser: Client) -> None:

@@ -14,7 +14,7 @@ from django_vzaps.admin import display
 from django_vzaps.admin.history import words
 from django_vzaps.models import Account, Instance, InstanceChange
 from tests.admin.conftest import StaffWith, page, text_of
-from tests.admin.rows import ago, make
+from tests.admin.rows import ago, listing, make
 
 LIST = "instancechange_changelist"
 
@@ -30,7 +30,7 @@ def changed(instance: Instance, field: str, old: Any, new: Any, **columns: Any) 
 
 
 def listed(client: Client, **query: Any) -> list[str]:
-    return [change.new for change in client.get(page(LIST), query).context["cl"].result_list]
+    return [change.new for change in listing(client, "instancechange", **query).result_list]
 
 
 def test_a_row_says_what_changed_when_and_who_said_so(browser: Client, desk: Instance) -> None:

@@ -20,7 +20,7 @@ from django_vzaps.models import (
 )
 from django_vzaps.testing import FakeVZaps
 from tests.admin.conftest import StaffWith, page, said, text_of
-from tests.admin.rows import ago, counts, event, make, names, shown
+from tests.admin.rows import ago, counts, event, listing, make, names
 
 
 def test_the_strip_counts_what_its_filters_find(one_of_everything: dict[str, Instance], browser: Client) -> None:
@@ -34,7 +34,7 @@ def test_the_strip_counts_what_its_filters_find(one_of_everything: dict[str, Ins
         "webhook drift": "1",
         "failed events": "2",
     }
-    for item in shown(browser).strip:
+    for item in listing(browser, "instance").strip:
         found = browser.get(f"{page('instance_changelist')}?{item['query']}")
         rows = found.context["cl"].result_list
         assert str(len(rows)) == item["count"], item["label"]
@@ -51,9 +51,9 @@ def test_counts_are_of_all_that_is_present_whatever_is_filtered(
 
 
 def test_an_empty_strip_is_quiet(account: Account, browser: Client) -> None:
-    assert {item["tone"] for item in shown(browser).strip} == {"none"}
+    assert {item["tone"] for item in listing(browser, "instance").strip} == {"none"}
     make(account, "one", connected=True)
-    assert [item["tone"] for item in shown(browser).strip if item["count"] == "1"] == ["warning"]
+    assert [item["tone"] for item in listing(browser, "instance").strip if item["count"] == "1"] == ["warning"]
 
 
 def test_counts_end_at_a_limit(account: Account, browser: Client, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,7 +214,9 @@ def test_same_names_come_in_one_order_on_all_pages(
     for number in range(15):
         Instance.objects.create(account=account, vzaps_id=f"VZ{number}", name="same", last_event_at=None)
     for order in ({}, {"o": "1"}, {"o": "-1"}, {"o": "5"}, {"o": "-5"}):
-        pages = [[row.pk for row in shown(browser, p=number, **order).result_list] for number in ("1", "2")]
+        pages = [
+            [row.pk for row in listing(browser, "instance", p=number, **order).result_list] for number in ("1", "2")
+        ]
         assert [len(rows) for rows in pages] == [10, 5]
         assert len({*pages[0], *pages[1]}) == 15
         both = pages[0] + pages[1]
@@ -224,12 +226,12 @@ def test_same_names_come_in_one_order_on_all_pages(
 def test_orders_by_one_column_at_a_time(account: Account, browser: Client) -> None:
     make(account, "b", last_event_at=ago(hours=2))
     make(account, "a", last_event_at=ago(hours=1))
-    assert [str(row) for row in shown(browser).result_list] == ["a", "b"]
-    assert [str(row) for row in shown(browser, o="-1.5").result_list] == ["b", "a"]
-    assert [str(row) for row in shown(browser, o="5.1").result_list] == ["b", "a"]
-    assert shown(browser, o="5.1").queryset.query.order_by == ("last_event_at", "pk")
+    assert [str(row) for row in listing(browser, "instance").result_list] == ["a", "b"]
+    assert [str(row) for row in listing(browser, "instance", o="-1.5").result_list] == ["b", "a"]
+    assert [str(row) for row in listing(browser, "instance", o="5.1").result_list] == ["b", "a"]
+    assert listing(browser, "instance", o="5.1").queryset.query.order_by == ("last_event_at", "pk")
     # What has no index is no way to order.
-    assert shown(browser, o="2").queryset.query.order_by == ("name", "pk")
+    assert listing(browser, "instance", o="2").queryset.query.order_by == ("name", "pk")
 
 
 def test_long_lists_are_counted_up_to_a_limit(

@@ -19,7 +19,7 @@ from django_vzaps.models import (
     WebhookHealth,
 )
 from tests.admin.conftest import page, text_of
-from tests.admin.rows import ago, ahead, event, hook, make, names, shown
+from tests.admin.rows import ago, ahead, event, hook, listing, make, names
 
 
 def words(cell: object) -> str:
@@ -97,7 +97,7 @@ def test_a_webhook_is_told_and_filtered_by_its_health(
         facts["last_failure_at"] = ago(hours=hours)
     instance = make(account, "one")
     hook(instance, **{"checked_at": ago(seconds=65)} | facts)
-    (row,) = shown(browser).result_list
+    (row,) = listing(browser, "instance").result_list
     assert words(columns.webhook(row)) == said
     assert row.webhook.health == health
     assert names(browser, webhook=health) == {"one"}
@@ -121,7 +121,8 @@ def test_the_backlog_is_told_with_its_age_and_its_end_is_not_looked_for(
             event(instance, "pending", lane=lane, received_at=ago(minutes=age))
     event(instance, "done")
     event(instance, "pending", lane=Lane.BULK, retry_at=ahead(hours=1))
-    rows = {str(row): words(columns.backlog(getattr(row, "backlog"))) for row in shown(browser).result_list}  # noqa: B009
+    found = listing(browser, "instance").result_list
+    rows = {str(row): words(columns.backlog(row.backlog)) for row in found}
     assert rows == {
         "none": "none",
         "few": "2 waiting oldest 2 minutes ago",

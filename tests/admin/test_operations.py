@@ -19,6 +19,7 @@ from django_vzaps.models import Batch, BatchKind, Instance, Operation, Operation
 from django_vzaps.services import ChangeFailed, operations
 from django_vzaps.testing import FakeVZaps
 from tests.admin.conftest import StaffWith, browser_of, page, said, text_of
+from tests.admin.rows import listing
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ def made(instance: Instance | None, **columns: Any) -> Operation:
 
 
 def listed(browser: Client, **query: Any) -> list[Operation]:
-    return list(browser.get(page("operation_changelist"), query).context["cl"].result_list)
+    return list(listing(browser, "operation", **query).result_list)
 
 
 def headline(browser: Client, operation: Operation) -> str:

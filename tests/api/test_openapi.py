@@ -54,6 +54,7 @@ def contents() -> Iterator[tuple[str, str, dict[str, Any]]]:
                 yield f"{operation['operationId']} {status}", media_type, content
 
 
+@pytest.mark.contract  # it takes seconds
 def test_it_is_valid() -> None:
     validate_schema(described())
 

@@ -55,6 +55,15 @@ class Beat:
             self.now = max(self.now, start + timedelta(minutes=1))
         return len(self.fake.calls) - before
 
+    def recover(self) -> None:
+        """Let VZaps work again, and time pass until nothing is wrong any more: twenty minutes at most."""
+        self.fake.faults.clear()
+        for _ in range(20):
+            self.run(1)
+            if not Alert.objects.open().exists():
+                return
+        pytest.fail("twenty minutes later there are still open alerts")
+
 
 EACH_MINUTE: tuple[Any, ...] = (tasks.probe_all_accounts, tasks.sweep, tasks.check_alerts)
 
@@ -101,8 +110,7 @@ def test_vzaps_fails_for_ten_minutes(beat: Beat, account: Account, mishap: str) 
     account.refresh_from_db()
     assert account.synced_at == synced_at
 
-    beat.fake.faults.clear()
-    beat.run(20)
+    beat.recover()
 
     (alert,) = Alert.objects.all()
     assert alert.resolved_at is not None
@@ -124,8 +132,8 @@ def test_a_long_outage_is_still_one_alert_and_instances_are_called_stale(beat: B
     assert Alert.objects.count() == 1
     assert len(mail.outbox) == 1
     assert {instance.connection_state for instance in Instance.objects.all()} == {"stale"}
-    beat.fake.faults.clear()
-    beat.run(20)
+    beat.recover()
+    beat.run(5)
     assert {instance.connection_state for instance in Instance.objects.all()} == {"connected"}
     assert not Alert.objects.open().exists()
     assert len(mail.outbox) == 2
@@ -145,8 +153,7 @@ def test_credentials_are_revoked_and_given_back(beat: Beat, account: Account) ->
     assert not Instance.objects.filter(removed_at__isnull=False).exists()
 
     beat.fake.accounts[settings.VZAPS["CLIENT_TOKEN"]] = theirs
-    beat.run(20)
-    assert not Alert.objects.open().exists()
+    beat.recover()
     assert len(mail.outbox) == 2
 
 
@@ -162,7 +169,7 @@ def test_half_a_list_removes_nobody_however_often_it_comes(
         body=json.dumps({"total": INSTANCES, "content": [{"id": item.id} for item in half]}).encode(),
     )
 
-    beat.run(30)
+    beat.run(16)  # three walks: two in a row that miss an instance are what removes it elsewhere
 
     assert not Instance.objects.filter(removed_at__isnull=False).exists()
     account.refresh_from_db()

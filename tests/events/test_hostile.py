@@ -23,7 +23,7 @@ pytestmark = pytest.mark.django_db
 
 #: Batches: more than a thousand bodies.
 #: The default command has to be quick; where the databases differ there is time.
-MANY = 60 if connection.vendor == "sqlite" else 210
+MANY = 40 if connection.vendor == "sqlite" else 210
 
 _texts = st.text(st.characters(codec=None), max_size=30)
 _odd = (
