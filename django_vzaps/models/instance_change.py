@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Final
+
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -30,6 +32,10 @@ class ChangedField(models.TextChoices):
     EXPIRED_AT = "expired_at", _("subscription expired at")
     WEBHOOK_HOST_AND_PATH = "webhook_host_and_path", _("webhook's host and path")
     WEBHOOK_EVENTS = "webhook_events", _("webhook's events")
+
+
+#: What is a moment: kept as a text, in ISO 8601.
+MOMENTS: Final = frozenset({ChangedField.CANCEL_AT, ChangedField.EXPIRED_AT})
 
 
 class InstanceChangeQuerySet(models.QuerySet["InstanceChange"]):

@@ -11,11 +11,10 @@ from django.utils.translation import gettext as _
 from django_vzaps.admin import display
 from django_vzaps.models import ChangedField, ConnectionSource, InstanceChange, SubscriptionState
 from django_vzaps.models.fields import storable
+from django_vzaps.models.instance_change import MOMENTS
 
 #: What is shown of a value where there is room.
 LONGEST_VALUE: Final = 10_000
-
-_MOMENTS: Final = (ChangedField.CANCEL_AT, ChangedField.EXPIRED_AT)
 
 
 def value(field: str, value: Any, *, most: int = display.LONGEST_NAME) -> SafeString | str:
@@ -24,7 +23,7 @@ def value(field: str, value: Any, *, most: int = display.LONGEST_NAME) -> SafeSt
         return _("yes") if value else _("no")
     if value in (None, "", [], {}):
         return display.NOTHING
-    if field in _MOMENTS and (at := display.read_moment({field: value}, field)) is not None:
+    if field in MOMENTS and (at := display.read_moment({field: value}, field)) is not None:
         return display.moment(at)
     return display.in_brief(storable(_text(field, value)), most)
 

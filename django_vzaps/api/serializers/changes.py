@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from contextlib import suppress
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from rest_framework import serializers
 
 from django_vzaps.api.serializers.fields import UTCDateTimeField
-from django_vzaps.models import ChangedField
-
-_MOMENTS: Final = (ChangedField.CANCEL_AT, ChangedField.EXPIRED_AT)
+from django_vzaps.models.instance_change import MOMENTS
 
 
 class ValueField(serializers.JSONField):
@@ -23,7 +21,7 @@ class ValueField(serializers.JSONField):
     def get_attribute(self, instance: Any) -> Any:
         """The value, a moment where it is one."""
         value = super().get_attribute(instance)
-        if instance.field in _MOMENTS and isinstance(value, str):
+        if instance.field in MOMENTS and isinstance(value, str):
             with suppress(ValueError, OverflowError):  # kept as a text; what is none stays as it is
                 return UTCDateTimeField().to_representation(datetime.fromisoformat(value))
         return value
