@@ -16,7 +16,6 @@ from django.utils.translation import gettext_lazy, pgettext, pgettext_lazy
 
 from django_vzaps.admin import display
 from django_vzaps.admin.filters import ChoicesFilter
-from django_vzaps.admin.paging import PageChangeList
 from django_vzaps.admin.read_only import ReadOnlyAdmin
 from django_vzaps.admin.scoped import ScopedAdmin
 from django_vzaps.models import Alert, AlertKind
@@ -113,10 +112,6 @@ class AlertAdmin(ScopedAdmin, ReadOnlyAdmin):
     def kind_shown(self, alert: Alert) -> str:
         """What kind of alert it is."""
         return capfirst(alert.kind_label)
-
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[PageChangeList]:
-        """The list that joins nothing to the rows before the page."""
-        return PageChangeList
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any

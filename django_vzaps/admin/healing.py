@@ -13,7 +13,6 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from django_vzaps.admin import display
-from django_vzaps.admin.paging import PageChangeList
 from django_vzaps.admin.read_only import ReadOnlyAdmin
 from django_vzaps.admin.remote import RemoteAdmin
 from django_vzaps.admin.scoped import ScopedAdmin
@@ -41,10 +40,6 @@ class NeedsAttentionFilter(admin.SimpleListFilter):
 
 class _LogAdmin(ScopedAdmin, ReadOnlyAdmin, RemoteAdmin):
     change_list_template = "admin/django_vzaps/healingrun/change_list.html"
-
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[PageChangeList]:
-        """The list that joins nothing to the rows before the page."""
-        return PageChangeList
 
     @admin.display(description=_("instance"))
     def instance_shown(self, row: FailedDelivery | HealingRun) -> SafeString:

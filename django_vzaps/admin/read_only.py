@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
 from django.db import models
 from django.http import HttpRequest
 
-from django_vzaps.admin.paging import CappedPaginator
+from django_vzaps.admin.paging import CappedPaginator, PageChangeList
 from django_vzaps.admin.themes import ModelAdmin, TabularInline
 
 
@@ -25,6 +26,10 @@ class ReadOnlyAdmin(ModelAdmin):
     show_facets = admin.ShowFacets.NEVER
     paginator = CappedPaginator
     sortable_by = ()
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        """The list that joins nothing to the rows before the page."""
+        return PageChangeList
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

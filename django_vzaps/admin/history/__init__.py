@@ -14,7 +14,6 @@ from django.utils.translation import gettext_lazy
 from django_vzaps.admin import display
 from django_vzaps.admin.filters import ChoicesFilter
 from django_vzaps.admin.history import words
-from django_vzaps.admin.paging import PageChangeList
 from django_vzaps.admin.read_only import ReadOnlyAdmin
 from django_vzaps.admin.scoped import ScopedAdmin
 from django_vzaps.models import ChangedField, ConnectionSource, InstanceChange
@@ -85,10 +84,6 @@ class InstanceChangeAdmin(ScopedAdmin, ReadOnlyAdmin):
     def source_shown(self, change: InstanceChange) -> SafeString | str:
         """Who said so."""
         return words.source(change)
-
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[PageChangeList]:
-        """The list that joins nothing to the rows before the page."""
-        return PageChangeList
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any

@@ -25,7 +25,7 @@ from django_vzaps.admin.operations.filters import (
     within,
 )
 from django_vzaps.admin.operations.settling import OperationSettling
-from django_vzaps.admin.paging import PageChangeList, counted, limited
+from django_vzaps.admin.paging import counted, limited
 from django_vzaps.admin.read_only import ReadOnlyAdmin
 from django_vzaps.admin.scoped import ScopedAdmin
 from django_vzaps.models import BILLING_KINDS, Instance, Operation, OperationOutcome
@@ -146,10 +146,6 @@ class OperationAdmin(OperationSettling, ScopedAdmin, ReadOnlyAdmin):
     def effect_shown(self, operation: Operation) -> SafeString | str:
         """What VZaps showed when it was confirmed."""
         return display.pretty(operation.effect)
-
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[PageChangeList]:
-        """The list that joins nothing to the rows before the page."""
-        return PageChangeList
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Operation], search_term: str
