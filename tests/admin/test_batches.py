@@ -30,6 +30,7 @@ from django_vzaps.models import (
 from django_vzaps.services import batches
 from django_vzaps.testing import FakeVZaps
 from tests.admin.conftest import StaffWith, browser_of, page, said, text_of
+from tests.admin.rows import listing
 
 
 @pytest.fixture
@@ -238,7 +239,7 @@ def test_the_list_says_how_far_each_is(
     assert text_of(browser.get(page("batch_change", waiting.pk))).count("data-item") == 1
 
     def listed(**query: str) -> list[Batch]:
-        return list(browser.get(page("batch_changelist"), query).context["cl"].result_list)
+        return list(listing(browser, "batch", **query).result_list)
 
     assert listed(state="failed") == [failed]
     assert listed(state="open") == [waiting]
@@ -309,9 +310,9 @@ def test_of_others_batches_one_sees_what_is_in_scope(
     assert page("instance_change", three[1].pk) not in html
     assert looker.get(page("batch_change", outside.pk)).status_code == 404
     assert looker.get(page("batch_change", accounts.pk)).status_code == 404
-    listing = looker.get(page("batch_changelist"))
-    assert list(listing.context["cl"].result_list) == [batch]
-    assert "1 of 1 done" in text_of(listing)
+    answer = looker.get(page("batch_changelist"))
+    assert list(answer.context["cl"].result_list) == [batch]
+    assert "1 of 1 done" in text_of(answer)
     assert "3 of 3 done" in text_of(browser.get(page("batch_changelist")))
     bookkeeper = staff_with("view_batch", "view_account")
     assert bookkeeper.get(page("batch_change", accounts.pk)).status_code == 200

@@ -138,7 +138,7 @@ def test_what_is_found_is_counted_and_paged_to(
     ][::-1]
     make(instance, type="Presence", chat="5521@lid")
     for number in (1, 2):
-        cl = browser.get(page("event_changelist"), {**query, "p": number}).context["cl"]
+        cl = listing(browser, "event", **query, p=number)
         assert [event.pk for event in cl.result_list] == pks[2 * number - 2 : min(2 * number, most)]
         assert (cl.result_count, cl.paginator.is_capped) == (counted, most == counted)
     assert browser.get(page("event_changelist"), {**query, "p": 4}).status_code == 302

@@ -14,6 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django_vzaps.events import InboundEvent, dispatch, handlers, on
 from django_vzaps.models import Event, EventState, HandlerRun, HandlerRunState, Instance
 from tests.admin.conftest import StaffWith, page, said, text_of
+from tests.admin.rows import listing
 
 EVIL = "<script>alert(1)</script>"
 
@@ -80,7 +81,7 @@ def test_finds_by_message_and_by_chat(instance: Instance, browser: Client) -> No
     make(instance, message_id="3EB0C1", chat="5521888880000@s.whatsapp.net", type="ReadReceipt", state=EventState.DONE)
 
     def found(**query: str) -> set[str]:
-        return {row.message_id for row in browser.get(page("event_changelist"), query).context["cl"].result_list}
+        return {row.message_id for row in listing(browser, "event", **query).result_list}
 
     assert found(q="3EB0C0") == {"3EB0C0"}
     assert found(q="55218888") == {"3EB0C1"}
