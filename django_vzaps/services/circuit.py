@@ -55,20 +55,20 @@ def note_success(account: Account) -> None:
         account.failure_kind, account.paused_until = "", None
 
 
-def note_failure(account: Account, error: VZapsError, *, about_instance: bool) -> None:
+def note_failure(account: Account, error: VZapsError, *, about_instance: bool) -> bool:
     """VZaps did not answer, or refused: after a few of these it is left alone, longer each time.
 
-    ``about_instance``: it was asked about one instance, so that a refusal may concern that one only; nothing is noted
-    against the account then.
+    ``about_instance``: it was asked about one instance, so that a refusal may concern that one only; False is returned
+    then, and nothing noted against the account.
     """
     failure = failure_of(error)
     if about_instance and failure.kind in _OF_ONE_INSTANCE:
         note_success(account)
-        return
+        return False
     if about_instance and isinstance(error, VZapsAuthenticationError) and not error.signing_in:
         # The account could sign in just before: it may be the token of this instance alone. That the rest of the
         # account can be read is not said by it either.
-        return
+        return False
     now = timezone.now()
     Account.objects.filter(pk=account.pk).update(
         failing_since=Coalesce("failing_since", now), failures=F("failures") + 1, failure_kind=failure.kind
@@ -76,7 +76,7 @@ def note_failure(account: Account, error: VZapsError, *, about_instance: bool) -
     account.refresh_from_db(fields=["failing_since", "failures", "failure_kind", "paused_until"])
     tries = account.failures - (1 if failure.kind in _AT_ONCE else FAILURES_ALLOWED)
     if tries < 0:
-        return
+        return True
     pause = min(SHORTEST_PAUSE * 2 ** min(tries, 10), LONGEST_PAUSE) * random.uniform(0.75, 1.25)  # noqa: S311 - no secret
     if failure.retry_after is not None:
         pause = max(pause, min(timedelta(seconds=failure.retry_after), LONGEST_PAUSE))
@@ -84,6 +84,7 @@ def note_failure(account: Account, error: VZapsError, *, about_instance: bool) -
     Account.objects.filter(
         Q(paused_until__isnull=True) | Q(paused_until__lt=account.paused_until), pk=account.pk
     ).update(paused_until=account.paused_until)
+    return True
 
 
 def _later(one: datetime | None, other: datetime) -> datetime:
