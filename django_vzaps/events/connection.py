@@ -54,7 +54,8 @@ def settle_doubts() -> int:
     Of an account for which VZaps failed lately at most one, and none while it is left alone.
     """
     now = timezone.now()
-    due = Instance.objects.present().filter(confirm_connection_at__lte=now).order_by("confirm_connection_at")
+    due = Instance.objects.present().filter(confirm_connection_at__lte=now, account__is_active=True)
+    due = due.order_by("confirm_connection_at")
     # About those that are too silent the probes ask: of them there is a budget.
     due = due.exclude(silent_since__isnull=False, silent_since=F("last_event_at"))
     pks = list(due.filter(account__paused_until__isnull=True).values_list("pk", flat=True)[:_MOST_AT_ONCE])
@@ -73,7 +74,8 @@ def confirm(instance_id: int) -> bool:
 
     Where VZaps cannot be asked the doubt stays until a later sweep, and while it is left alone, until that ends.
     """
-    instance = Instance.objects.present().select_related("account").filter(pk=instance_id).first()
+    asked_about = Instance.objects.present().filter(account__is_active=True).select_related("account")
+    instance = asked_about.filter(pk=instance_id).first()
     now = timezone.now()
     if instance is None or instance.confirm_connection_at is None or instance.confirm_connection_at > now + DEBOUNCE:
         return False

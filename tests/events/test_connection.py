@@ -263,3 +263,17 @@ def test_what_vzaps_does_not_know_is_asked_about_more_and_more_rarely(
     assert instance.confirm_connection_at is not None
     assert instance.confirm_connection_at > timezone.now() + timedelta(minutes=45)
     assert Account.objects.get().failures == 0
+
+
+def test_an_account_that_is_not_active_is_asked_about_nothing(
+    instance: Instance, arrives: Arrives, sent: Sent, fake_vzaps: FakeVZaps
+) -> None:
+    arrives(events.disconnected())
+    Account.objects.update(is_active=False)
+    before = status_calls(fake_vzaps)
+
+    assert not connection.confirm(instance.pk)
+    a_moment_passes()
+    assert connection.settle_doubts() == 0
+
+    assert status_calls(fake_vzaps) == before
