@@ -101,9 +101,9 @@ def store_page(
     """Mirror ``answers``, each of another instance; all that is to be written is written in one transaction.
 
     Rows that somebody else holds are left out, and written after that one by one: nobody is waited for while other
-    rows are locked. Signals go out on commit. ``unsettled`` are the instances with a
-    billing change whose effect is still to be seen. With ``dry_run`` nothing is written. Raises ``IntegrityError``
-    where somebody else stored one of them for the first time meanwhile: nothing was written then.
+    rows are locked. Signals go out on commit. ``unsettled`` are the instances with a billing change whose effect is
+    still to be seen. With ``dry_run`` nothing is written. Raises ``IntegrityError`` where somebody else stored one of
+    them for the first time meanwhile: nothing was written then.
     """
     taken = _taken_in(account, answers, asked_at=asked_at)
     if not dry_run and (any(one.is_due for one in taken) or unsettled):
